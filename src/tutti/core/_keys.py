@@ -1,0 +1,115 @@
+"""Random numbers that belong to the member: a stateless integer hash of (seed, fold, stream, step, place).
+
+Nothing is drawn from a generator with a state, so a member's numbers do not depend on its slot, its
+neighbours, the executor, or how often a run was stopped and resumed.
+
+The hash is Wellons' `lowbias32` (github.com/skeeto/hash-prospector): x ^= x≫16; x *= 0x7feb352d; x ^= x≫15;
+x *= 0x846ca68b; x ^= x≫16, in arithmetic modulo 2³². A draw is lowbias32(lowbias32(counter) + key).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from math import prod
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_M1 = 0x7FEB352D
+_M2 = 0x846CA68B
+_GOLDEN = 0x9E3779B9
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 32) if word >= 1 << 31 else word
+
+
+def hash_words(words: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
+    """lowbias32 of each word (uint32 in, uint32 out), on the host."""
+    x = words.astype(np.uint32)
+    x = (x ^ (x >> np.uint32(16))) * np.uint32(_M1)
+    x = (x ^ (x >> np.uint32(15))) * np.uint32(_M2)
+    return x ^ (x >> np.uint32(16))
+
+
+def stream_key(*parts: int) -> int:
+    """One 32-bit key from whole numbers such as (seed, fold, stream); order matters."""
+    key = np.zeros((), np.uint32)
+    for part in parts:
+        for word in (part & 0xFFFFFFFF, (part >> 32) & 0xFFFFFFFF):
+            key = hash_words(key * np.uint32(31) + np.uint32(_GOLDEN) + hash_words(np.array(word, np.uint32)))
+    return int(key)
+
+
+def step_keys(key: int, first: int, last: int) -> Int[np.ndarray, " step"]:
+    """The keys of steps first … last−1 of a stream, as int32."""
+    steps = np.arange(first, last, dtype=np.uint32)
+    return hash_words(hash_words(steps) + np.uint32(key)).view(np.int32)
+
+
+def _hash(x: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
+    x = (x ^ ((x >> 16) & 0xFFFF)) * _M1
+    x = (x ^ ((x >> 15) & 0x1FFFF)) * _signed(_M2)
+    return x ^ ((x >> 16) & 0xFFFF)
+
+
+def random_bits(key: Int[Tensor, "*member"], count: int) -> Int[Tensor, "*member {count}"]:
+    """`count` uniform 32-bit words (int32) for each key."""
+    counter = torch.arange(count, dtype=torch.int32, device=key.device)
+    return _hash(_hash(counter) + key.to(torch.int32)[..., None])
+
+
+def random_uniform(key: Int[Tensor, "*member"], count: int) -> Float[Tensor, "*member {count}"]:
+    """`count` float32 numbers in [0, 1) for each key: the upper 24 bits of each word."""
+    return ((random_bits(key, count) >> 8) & 0xFFFFFF).to(torch.float32) * 2.0**-24
+
+
+def permutation(key: int, count: int) -> Int[np.ndarray, " {count}"]:
+    """A permutation of 0 … count−1 that depends on `key` alone: a stable sort by hashed counters."""
+    counter = np.arange(count, dtype=np.uint32)
+    words = hash_words(hash_words(counter) + np.uint32(key & 0xFFFFFFFF))
+    return np.argsort(words, kind="stable")
+
+
+class _Draws:
+    """The keys of the step under way, and how many places of the network have drawn so far."""
+
+    def __init__(self, keys: Int[Tensor, "*member"]) -> None:
+        self.keys = keys
+        self.place = 0
+
+
+_draws: ContextVar[_Draws | None] = ContextVar("tutti_draws", default=None)
+
+
+@contextmanager
+def random_keys(keys: Int[Tensor, "*member"]) -> Iterator[None]:
+    """While open, layers draw from these keys: one per member (stacked), or a scalar (one member)."""
+    token = _draws.set(_Draws(keys))
+    try:
+        yield
+    finally:
+        _draws.reset(token)
+
+
+def draw_uniform(like: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Uniform numbers in [0, 1) of the shape of `like`, from the keys of the step under way.
+
+    With keys of shape [streams] and `like` of shape [settings·streams, …], every setting gets the same numbers
+    in the same stream: settings are compared in pairs. Without open keys (a layer used on its own) torch's
+    generator is used.
+    """
+    draws = _draws.get()
+    if draws is None:
+        return torch.rand_like(like)
+    place = _hash(torch.full_like(draws.keys, draws.place) + _signed(_GOLDEN))
+    draws.place += 1
+    keys = draws.keys ^ place
+    numbers = random_uniform(keys, prod(like.shape[keys.ndim :])).to(like.dtype)
+    shape = like.shape[keys.ndim :]
+    if keys.ndim == 0:
+        return numbers.view(shape)
+    repeat = like.shape[0] // keys.shape[0]
+    return numbers.view(1, keys.shape[0], *shape).expand(repeat, -1, *shape).reshape(like.shape)

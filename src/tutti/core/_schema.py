@@ -1,0 +1,108 @@
+"""What a sample of a table is: its columns, their kinds and their roles."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from tutti.core._errors import InputError, unknown
+
+
+class Kind(StrEnum):
+    """What the values of a column mean. Only `number`, `boolean`, `category` and `datetime` become features."""
+
+    NUMBER = "number"
+    CATEGORY = "category"
+    BOOLEAN = "boolean"
+    DATETIME = "datetime"
+    TEXT = "text"
+    IDENTIFIER = "identifier"
+    CONSTANT = "constant"
+
+
+class Role(StrEnum):
+    """What a column is for."""
+
+    FEATURE = "feature"
+    TARGET = "target"
+    GROUP = "group"
+    TIME = "time"
+    SERIES = "series"
+    WEIGHT = "weight"
+    ASIDE = "aside"  # read, shown, and not used
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a table.
+
+    `levels` are the distinct values of a category (or the false and the true word of a boolean) in the order of their
+    codes: level i has code i + 2; code 1 is a missing value, code 0 a value never seen.
+    `features` are the names of the numeric features that a number, boolean or datetime column yields, in
+    order; a category yields one code. `missing` counts the rows without a value; `distinct` the values seen.
+    `note` says in words why the kind was chosen or why the column is set aside.
+    """
+
+    name: str
+    kind: Kind
+    role: Role = Role.FEATURE
+    levels: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    missing: int = 0
+    distinct: int = 0
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        fields = dict(data)
+        fields["kind"] = Kind(fields["kind"])
+        fields["role"] = Role(fields["role"])
+        fields["levels"] = tuple(fields["levels"])
+        fields["features"] = tuple(fields["features"])
+        return cls(**fields)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """The columns of a table in their order. Column names are unique."""
+
+    columns: tuple[Column, ...]
+    rows: int
+
+    def __getitem__(self, name: str) -> Column:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise unknown("column", name, [c.name for c in self.columns])
+
+    def with_role(self, role: Role) -> tuple[Column, ...]:
+        return tuple(c for c in self.columns if c.role == role)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Names of the numeric features, in the order of the model's first input."""
+        return tuple(f for c in self.with_role(Role.FEATURE) for f in c.features)
+
+    @property
+    def categories(self) -> tuple[Column, ...]:
+        """The category columns among the features, in the order of the model's second input."""
+        return tuple(c for c in self.with_role(Role.FEATURE) if c.kind == Kind.CATEGORY)
+
+    def replace(self, name: str, **changes: Any) -> "Schema":
+        """This schema with one column changed."""
+        _ = self[name]
+        columns = tuple(replace(c, **changes) if c.name == name else c for c in self.columns)
+        return replace(self, columns=columns)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"rows": self.rows, "columns": [c.to_json() for c in self.columns]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        try:
+            return cls(columns=tuple(Column.from_json(c) for c in data["columns"]), rows=data["rows"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"This schema cannot be read: {error}.") from error

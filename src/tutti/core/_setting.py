@@ -1,0 +1,51 @@
+"""A setting: the hyper-parameters that may differ between members of one stack."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from tutti.core._errors import InputError, unknown
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Setting:
+    """Hyper-parameters of one member that do not change the shape of its network.
+
+    learning_rate: peak of the schedule, > 0. weight_decay: decoupled, per unit of learning rate, >= 0.
+    dropout: probability in [0, 1) that a unit is zeroed. noise: standard deviation of Gaussian noise on the
+    standardised inputs. label_smoothing: in [0, 1). l1: coefficient of Σ|w| added to the loss.
+    activity_l1, activity_l2: coefficients of the mean |h| and h² of hidden activations. momentum: first-moment
+    decay (SGD's momentum, Adam's β₁).
+    A layer that needs one of them registers a buffer of that name; the engine fills it, member by member.
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    dropout: float = 0.0
+    noise: float = 0.0
+    label_smoothing: float = 0.0
+    l1: float = 0.0
+    activity_l1: float = 0.0
+    activity_l2: float = 0.0
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate is {self.learning_rate}; expected a number above 0.")
+        for name in ("dropout", "label_smoothing", "momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected a number in [0, 1).")
+        for name in ("weight_decay", "noise", "l1", "activity_l1", "activity_l2"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} is {getattr(self, name)}; expected a number of at least 0.")
+
+    def to_json(self) -> dict[str, float]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        known = [f.name for f in fields(cls)]
+        for name in data:
+            if name not in known:
+                raise unknown("hyper-parameter", name, known)
+        return cls(**data)
