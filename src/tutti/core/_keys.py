@@ -36,11 +36,12 @@ def hash_words(words: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
 
 def stream_key(*parts: int) -> int:
     """One 32-bit key from whole numbers such as (seed, fold, stream); order matters."""
-    key = np.zeros((), np.uint32)
+    key = np.zeros(1, np.uint32)
     for part in parts:
         for word in (part & 0xFFFFFFFF, (part >> 32) & 0xFFFFFFFF):
-            key = hash_words(key * np.uint32(31) + np.uint32(_GOLDEN) + hash_words(np.array(word, np.uint32)))
-    return int(key)
+            mixed = hash_words(np.array([word], np.uint32))
+            key = hash_words(key * np.uint32(31) + np.uint32(_GOLDEN) + mixed)
+    return int(key[0])
 
 
 def step_keys(key: int, first: int, last: int) -> Int[np.ndarray, " step"]:

@@ -36,8 +36,8 @@ class Role(StrEnum):
 class Column:
     """One column of a table.
 
-    `levels` are the distinct values of a category (or the false and the true word of a boolean) in the order of their
-    codes: level i has code i + 2; code 1 is a missing value, code 0 a value never seen.
+    `levels` are the distinct values of a category in the order of their codes: level i has code i + 2; code 1
+    is a missing value, code 0 a value never seen. For a boolean they are its false and its true word.
     `features` are the names of the numeric features that a number, boolean or datetime column yields, in
     order; a category yields one code. `missing` counts the rows without a value; `distinct` the values seen.
     `note` says in words why the kind was chosen or why the column is set aside.
@@ -66,6 +66,17 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableShape:
+    """What a network must know of a table: how many numeric features, and how many codes each category has.
+
+    `levels[j]` counts all codes of category j, with 0 (never seen) and 1 (missing) among them.
+    """
+
+    numbers: int
+    levels: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schema:
     """The columns of a table in their order. Column names are unique."""
 
@@ -90,6 +101,10 @@ class Schema:
     def categories(self) -> tuple[Column, ...]:
         """The category columns among the features, in the order of the model's second input."""
         return tuple(c for c in self.with_role(Role.FEATURE) if c.kind == Kind.CATEGORY)
+
+    @property
+    def shape(self) -> TableShape:
+        return TableShape(numbers=len(self.numbers), levels=tuple(len(c.levels) + 2 for c in self.categories))
 
     def replace(self, name: str, **changes: Any) -> "Schema":
         """This schema with one column changed."""
