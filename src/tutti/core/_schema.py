@@ -41,6 +41,8 @@ class Column:
     `features` are the names of the numeric features that a number, boolean or datetime column yields, in
     order; a category yields one code. `missing` counts the rows without a value; `distinct` the values seen.
     `note` says in words why the kind was chosen or why the column is set aside.
+    `form` says how text becomes a value ("" is plain; see tutti.data), `marks` are the words that count as
+    missing in this column beyond those that always do.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Column:
     missing: int = 0
     distinct: int = 0
     note: str = ""
+    form: str = ""
+    marks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -62,6 +66,7 @@ class Column:
         fields["role"] = Role(fields["role"])
         fields["levels"] = tuple(fields["levels"])
         fields["features"] = tuple(fields["features"])
+        fields["marks"] = tuple(fields.get("marks", ()))
         return cls(**fields)
 
 
@@ -93,14 +98,19 @@ class Schema:
         return tuple(c for c in self.columns if c.role == role)
 
     @property
+    def inputs(self) -> tuple[Column, ...]:
+        """The columns that feed a network: the features, the series key, and the calendar of a time column."""
+        return tuple(c for c in self.columns if c.role in (Role.FEATURE, Role.SERIES, Role.TIME))
+
+    @property
     def numbers(self) -> tuple[str, ...]:
         """Names of the numeric features, in the order of the model's first input."""
-        return tuple(f for c in self.with_role(Role.FEATURE) for f in c.features)
+        return tuple(f for c in self.inputs for f in c.features)
 
     @property
     def categories(self) -> tuple[Column, ...]:
-        """The category columns among the features, in the order of the model's second input."""
-        return tuple(c for c in self.with_role(Role.FEATURE) if c.kind == Kind.CATEGORY)
+        """The category columns among the inputs, in the order of the model's second input."""
+        return tuple(c for c in self.inputs if c.kind == Kind.CATEGORY)
 
     @property
     def shape(self) -> TableShape:
