@@ -1,1 +1,3 @@
-"""."""
+"""Data: sources become typed tables; splits, leak checks and fitted statistics stand beside them."""
+
+from tutti.data._table import Table as Table

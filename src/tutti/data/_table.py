@@ -1,0 +1,85 @@
+"""A table as read: what a network eats, what it must predict, and what splits and checks need beside it."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from tutti.core import Finding, Schema
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One table in memory; row i of every array is the same sample.
+
+    numbers: numeric features in raw units, float32, NaN where missing; columns as `schema.numbers`.
+    codes: categories, int32: 0 never seen (or too rare to keep), 1 missing, level i of the column → i + 2;
+        columns as `schema.categories`.
+    target: raw target values: float64 where every target column holds numbers, else an object array of str;
+        [rows] for one target column, [rows, targets] for several; None where there is no target.
+    time: datetime64[us], or float64 where the time column holds numbers. group, series: object arrays of str
+        (a missing value is ""). weight: float64, finite and not negative. None where no column has the role.
+    findings: what the reader saw. source: a short name of where the data came from.
+    """
+
+    schema: Schema
+    numbers: Float[np.ndarray, "rows number"]
+    codes: Int[np.ndarray, "rows category"]
+    target: Shaped[np.ndarray, "rows *targets"] | None = None
+    time: Shaped[np.ndarray, " rows"] | None = None
+    group: Shaped[np.ndarray, " rows"] | None = None
+    series: Shaped[np.ndarray, " rows"] | None = None
+    weight: Float[np.ndarray, " rows"] | None = None
+    findings: tuple[Finding, ...] = ()
+    source: str = ""
+
+    @property
+    def rows(self) -> int:
+        return len(self.numbers)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the content: names and kinds of the columns, and every array in its row order.
+
+        The same data give the same fingerprint from whatever file or frame they were read.
+        """
+        digest = hashlib.sha256()
+        columns = [[c.name, c.kind, c.role, list(c.levels), list(c.features)] for c in self.schema.columns]
+        digest.update(json.dumps(columns).encode("utf8"))
+        for name in ("numbers", "codes", "target", "time", "group", "series", "weight"):
+            values = getattr(self, name)
+            if values is not None:
+                digest.update(f"{name} {values.shape} {values.dtype.kind}".encode())
+                digest.update(_content(values))
+        return digest.hexdigest()
+
+    def take(self, rows: Int[np.ndarray, " taken"] | Sequence[int]) -> "Table":
+        """The table of these rows, in this order; the schema and the findings stay as they are."""
+        index = np.asarray(rows, dtype=np.int64)
+
+        def pick(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[index]
+
+        return replace(
+            self,
+            numbers=self.numbers[index],
+            codes=self.codes[index],
+            target=pick(self.target),
+            time=pick(self.time),
+            group=pick(self.group),
+            series=pick(self.series),
+            weight=pick(self.weight),
+        )
+
+
+def _content(values: Shaped[np.ndarray, "rows *columns"]) -> bytes | memoryview:
+    """Bytes that are the same for the same values."""
+    if values.dtype.kind == "O":
+        return json.dumps(values.ravel().tolist()).encode("utf8")
+    if values.dtype.kind == "M":
+        values = values.astype("datetime64[us]").astype(np.int64)
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
