@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
 from tutti.core._errors import InputError, unknown
 
@@ -60,7 +60,7 @@ class Column:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, Any]) -> "Column":
         fields = dict(data)
         fields["kind"] = Kind(fields["kind"])
         fields["role"] = Role(fields["role"])
@@ -126,7 +126,7 @@ class Schema:
         return {"rows": self.rows, "columns": [c.to_json() for c in self.columns]}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, Any]) -> "Schema":
         try:
             return cls(columns=tuple(Column.from_json(c) for c in data["columns"]), rows=data["rows"])
         except (KeyError, TypeError, ValueError) as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any
 
 from tutti.core._errors import InputError, unknown
 
@@ -43,7 +43,7 @@ class Setting:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, Any]) -> "Setting":
         known = [f.name for f in fields(cls)]
         for name in data:
             if name not in known:
