@@ -1,0 +1,135 @@
+"""`tutti fit`: from a file to a judged and saved model."""
+
+import json
+from typing import Any
+
+import typer
+
+from tutti.cli import _options as o
+from tutti.cli._json import print_json, summary
+
+_OF_THE_COMMAND = ("resume", "as_json", "quiet")  # not of the fit
+
+
+def fit(
+    context: typer.Context,
+    source: o.Source = None,
+    target: o.Target = None,
+    kind: o.Kind = None,
+    keep: o.Keep = None,
+    drop: o.Drop = None,
+    weight: o.Weight = None,
+    no_header: o.NoHeader = False,
+    delimiter: o.Delimiter = None,
+    folds: o.Folds = 5,
+    test: o.Test = None,
+    test_size: o.TestSize = None,
+    time: o.Time = None,
+    group: o.Group = None,
+    series: o.Series = None,
+    gap: o.Gap = 0,
+    task: o.Task = None,
+    metric: o.Metric = None,
+    model: o.Model = None,
+    optimizer: o.Optimizer = None,
+    schedule: o.Schedule = None,
+    epochs: o.Epochs = None,
+    batch_size: o.BatchSize = None,
+    learning_rate: o.LearningRate = None,
+    weight_decay: o.WeightDecay = None,
+    class_weight: o.ClassWeight = None,
+    no_rungs: o.NoRungs = False,
+    budget: o.Budget = None,
+    seed: o.Seed = 0,
+    out: o.Out = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    resume: o.Resume = None,
+) -> None:
+    """Tune, cross-validate, compare, judge and save a network for a table."""
+    from tutti.cli._observers import observe
+
+    with observe(to_stderr=as_json, quiet=quiet, reading=resume or source or "") as observer:
+        from tutti import learn
+
+        if resume is not None:
+            _alone(context)
+            fitted = learn.resume(resume, observer=observer)
+        else:
+            fitted = learn.fit(_given(source), observer=observer, **_wanted(context.params))
+    if as_json:
+        print_json(summary(fitted.result))
+
+
+def _given(source: str | None) -> str:
+    if source is None:
+        from tutti.core import InputError
+
+        raise InputError("There is no data.", fix="Name a file, or a data set such as digits: tutti fit digits")
+    return source
+
+
+def _alone(context: typer.Context) -> None:
+    """Refuses --resume beside what the interrupted run has fixed already."""
+    from tutti.core import InputError
+
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in _OF_THE_COMMAND and source is not None and source.name == "COMMANDLINE":
+            raise InputError(
+                f"--resume goes on as the run was begun; it takes no {name.replace('_', '-')!r}.",
+                fix=f"Leave it out: tutti fit --resume {context.params['resume']}",
+            )
+
+
+def _wanted(options: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `learn.fit` for the options of the command line."""
+    wanted = {name: value for name, value in options.items() if name not in ("source", *_OF_THE_COMMAND)}
+    target = wanted.pop("target")
+    wanted["target"] = target[0] if target and len(target) == 1 else target
+    wanted["kinds"] = _pairs(wanted.pop("kind"))
+    wanted["keep"] = tuple(wanted["keep"] or ())
+    wanted["drop"] = tuple(wanted["drop"] or ())
+    wanted["header"] = not wanted.pop("no_header")
+    wanted["rungs"] = not wanted.pop("no_rungs")
+    wanted["learning_rates"] = wanted.pop("learning_rate")
+    wanted["weight_decays"] = wanted.pop("weight_decay")
+    for name in ("model", "optimizer", "schedule"):
+        wanted[name] = _config(f"--{name}", wanted[name])
+    if wanted["test_size"] is None:
+        del wanted["test_size"]
+    elif wanted["test"] is not None:
+        from tutti.core import InputError
+
+        raise InputError("Both --test and --test-size are given.", fix="Leave one of them out.")
+    return wanted
+
+
+def _pairs(given: list[str] | None) -> dict[str, str] | None:
+    """{"zip": "category"} for ["zip=category"]."""
+    if not given:
+        return None
+    from tutti.core import InputError
+
+    pairs = {}
+    for text in given:
+        column, equals, kind = text.rpartition("=")
+        if not equals or not column:
+            raise InputError(f"--kind is {text!r}; expected COLUMN=KIND.", fix="For example: --kind zip=category")
+        pairs[column] = kind
+    return pairs
+
+
+def _config(flag: str, given: str | None) -> str | dict[str, Any] | None:
+    """A name as it is; an object where the text is JSON."""
+    if given is None or not given.lstrip().startswith("{"):
+        return given
+    try:
+        read: dict[str, Any] = json.loads(given)
+    except json.JSONDecodeError as error:
+        from tutti.core import InputError
+
+        raise InputError(
+            f"{flag} is not JSON: {error}.", fix=f"""For example: {flag} '{{"name": "mlp", "widths": [64, 64]}}'"""
+        ) from error
+    return read

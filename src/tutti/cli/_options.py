@@ -1,0 +1,143 @@
+"""The options of `tutti fit`: type, flag and words of each, in the order of the help page."""
+
+from typing import Annotated, Any
+
+import typer
+
+_DATA = "What the columns are"
+_SPLITS = "How it is judged"
+_MODEL = "What is trained"
+_OUTPUT = "What comes out"
+
+
+def _option(*flags: str, panel: str, text: str, value: str | None = None) -> Any:
+    return typer.Option(*flags, rich_help_panel=panel, help=text, metavar=value, show_default=False)
+
+
+Source = Annotated[
+    str | None,
+    typer.Argument(
+        help="A file (CSV, TSV, Parquet, Arrow, JSON lines, NPZ), or the name of a data set that comes with"
+        " scikit-learn: digits, iris, wine, breast_cancer, diabetes.",
+        show_default=False,
+    ),
+]
+Target = Annotated[
+    list[str] | None,
+    _option(
+        "--target",
+        "-t",
+        panel=_DATA,
+        value="COLUMN",
+        text="The column to predict; by default the last. May be repeated.",
+    ),
+]
+Kind = Annotated[
+    list[str] | None,
+    _option(
+        "--kind",
+        panel=_DATA,
+        value="COLUMN=KIND",
+        text="Where the kind inferred is wrong: number, category, boolean, datetime, text, identifier, constant."
+        " May be repeated.",
+    ),
+]
+Keep = Annotated[
+    list[str] | None,
+    _option("--keep", panel=_DATA, value="COLUMN", text="Use it although a check set it aside. May be repeated."),
+]
+Drop = Annotated[
+    list[str] | None, _option("--drop", panel=_DATA, value="COLUMN", text="Do not use it. May be repeated.")
+]
+Weight = Annotated[str | None, _option("--weight", panel=_DATA, value="COLUMN", text="The weights of the rows.")]
+NoHeader = Annotated[
+    bool, _option("--no-header", panel=_DATA, text="The first line is data; the columns are 0, 1, 2 and so on.")
+]
+Delimiter = Annotated[
+    str | None,
+    _option("--delimiter", panel=_DATA, value="TEXT", text="What separates the fields; detected by default."),
+]
+Folds = Annotated[
+    int, _option("--folds", panel=_SPLITS, value="N", text="Folds of the cross-validation; 5 by default.")
+]
+Test = Annotated[
+    str | None, _option("--test", panel=_SPLITS, value="FILE", text="Test rows, in a file of their own.")
+]
+TestSize = Annotated[
+    float | None,
+    _option("--test-size", panel=_SPLITS, value="SHARE", text="Rows held out for the test; 0.2 by default."),
+]
+Time = Annotated[
+    str | None,
+    _option("--time", panel=_SPLITS, value="COLUMN", text="Train on the past, judge on the future."),
+]
+Group = Annotated[
+    str | None,
+    _option("--group", panel=_SPLITS, value="COLUMN", text="Entities that must not stand on both sides."),
+]
+Series = Annotated[
+    str | None,
+    _option("--series", panel=_SPLITS, value="COLUMN", text="The series of a panel; may stand on both sides."),
+]
+Gap = Annotated[int, _option("--gap", panel=_SPLITS, value="N", text="Times left out between training and judging.")]
+Task = Annotated[
+    str | None,
+    _option(
+        "--task",
+        panel=_MODEL,
+        value="TASK",
+        text="regression, binary, multiclass or multilabel; by default told from the target.",
+    ),
+]
+Metric = Annotated[
+    str | None,
+    _option("--metric", panel=_MODEL, value="NAME", text="What chooses and judges; by default accuracy or rmse."),
+]
+Model = Annotated[
+    str | None, _option("--model", panel=_MODEL, value="NAME", text="The network: a name, or its Config as JSON.")
+]
+Optimizer = Annotated[
+    str | None,
+    _option("--optimizer", panel=_MODEL, value="NAME", text="The update rule: a name, or its Config as JSON."),
+]
+Schedule = Annotated[
+    str | None,
+    _option(
+        "--schedule",
+        panel=_MODEL,
+        value="NAME",
+        text="How the learning rate moves: a name, or its Config as JSON.",
+    ),
+]
+Epochs = Annotated[float | None, _option("--epochs", panel=_MODEL, value="N", text="Passes over the training rows.")]
+BatchSize = Annotated[int | None, _option("--batch-size", panel=_MODEL, value="N", text="Rows in one step.")]
+LearningRate = Annotated[
+    list[float] | None, _option("--learning-rate", panel=_MODEL, value="RATE", text="One to try. May be repeated.")
+]
+WeightDecay = Annotated[
+    list[float] | None, _option("--weight-decay", panel=_MODEL, value="DECAY", text="One to try. May be repeated.")
+]
+ClassWeight = Annotated[
+    str | None,
+    _option("--class-weight", panel=_MODEL, value="balanced", text="Let each class count the same."),
+]
+NoRungs = Annotated[
+    bool, _option("--no-rungs", panel=_MODEL, text="Train every setting to the end; drop none on the way.")
+]
+Budget = Annotated[
+    str | None,
+    _option("--budget", panel=_MODEL, value="TIME", text="For the whole command, such as 60s or 5m; at least 10s."),
+]
+Seed = Annotated[int, _option("--seed", panel=_MODEL, value="N", text="Of everything random; 0 by default.")]
+Out = Annotated[
+    str | None,
+    _option("--out", "-o", panel=_OUTPUT, value="FOLDER", text="A new folder for the run; runs/NAME by default."),
+]
+AsJson = Annotated[
+    bool, _option("--json", panel=_OUTPUT, text="Print the result as one JSON object; the rest goes to stderr.")
+]
+Quiet = Annotated[bool, _option("--quiet", "-q", panel=_OUTPUT, text="Show nothing while it works.")]
+Resume = Annotated[
+    str | None,
+    _option("--resume", panel=_OUTPUT, value="FOLDER", text="Go on with an interrupted run; takes no other setting."),
+]

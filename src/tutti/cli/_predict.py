@@ -1,0 +1,40 @@
+"""`tutti predict`: one line of predictions for each line of data."""
+
+import shutil
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+
+def predict(
+    run: Annotated[str, typer.Argument(help="The folder of a run.")],
+    source: Annotated[str, typer.Argument(help="The data: a file, with the columns of the training data.")],
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="The file to write; by default CSV on standard output."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object that says what was written; needs --out.")
+    ] = False,
+) -> None:
+    """Predict with a saved model: a `prediction` per row, in order, and for classes `probability_CLASS`."""
+    from tutti import learn
+    from tutti.cli._json import print_json
+    from tutti.core import InputError
+
+    if as_json and out is None:
+        raise InputError("--json needs a file for the predictions.", fix="Add: -o predictions.csv")
+    model = learn.load(run)
+    if out is not None:
+        model.write_predictions(source, out)
+        if as_json:
+            print_json({"run": run, "source": source, "out": out})
+        return
+    with TemporaryDirectory(prefix="tutti-") as folder:
+        path = Path(folder, "predictions.csv")
+        model.write_predictions(source, path)
+        with path.open("r", encoding="utf8", newline="") as file:
+            shutil.copyfileobj(file, sys.stdout)
