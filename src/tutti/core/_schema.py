@@ -74,11 +74,13 @@ class Column:
 class TableShape:
     """What a network must know of a table: how many numeric features, and how many codes each category has.
 
-    `levels[j]` counts all codes of category j, with 0 (never seen) and 1 (missing) among them.
+    `levels[j]` counts all codes of category j, with 0 (never seen) and 1 (missing) among them. `missing` lists the
+    numeric features that get an indicator: the first feature of each column in which values are missing.
     """
 
     numbers: int
     levels: tuple[int, ...] = ()
+    missing: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +116,10 @@ class Schema:
 
     @property
     def shape(self) -> TableShape:
-        return TableShape(numbers=len(self.numbers), levels=tuple(len(c.levels) + 2 for c in self.categories))
+        levels = tuple(len(c.levels) + 2 for c in self.categories)
+        place = {name: i for i, name in enumerate(self.numbers)}
+        missing = tuple(place[c.features[0]] for c in self.inputs if c.features and c.missing)
+        return TableShape(numbers=len(place), levels=levels, missing=missing)
 
     def replace(self, name: str, **changes: Any) -> "Schema":
         """This schema with one column changed."""

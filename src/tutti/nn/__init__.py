@@ -1,1 +1,38 @@
-"""."""
+"""Layers as mathematics, each written once for one network and for a stack of members."""
+
+from tutti.nn._activations import ACTIVATIONS as ACTIVATIONS
+from tutti.nn._activations import Gaussian as Gaussian
+from tutti.nn._activations import LeakyReLU as LeakyReLU
+from tutti.nn._activations import ReLUPlus as ReLUPlus
+from tutti.nn._activations import Sine as Sine
+from tutti.nn._activations import activation as activation
+from tutti.nn._embedding import BinLinear as BinLinear
+from tutti.nn._embedding import Categories as Categories
+from tutti.nn._embedding import Embedding as Embedding
+from tutti.nn._embedding import Periodic as Periodic
+from tutti.nn._embedding import embedding_width as embedding_width
+from tutti.nn._ensemble import EnsembleLinear as EnsembleLinear
+from tutti.nn._ensemble import ReplicaLinear as ReplicaLinear
+from tutti.nn._ensemble import Replicate as Replicate
+from tutti.nn._expand import Polynomial as Polynomial
+from tutti.nn._expand import RadialBasis as RadialBasis
+from tutti.nn._initialise import INITIALISERS as INITIALISERS
+from tutti.nn._initialise import initialise as initialise
+from tutti.nn._input import KnownCodes as KnownCodes
+from tutti.nn._input import OneHot as OneHot
+from tutti.nn._input import TableInput as TableInput
+from tutti.nn._linear import FeatureLinear as FeatureLinear
+from tutti.nn._linear import LayerNorm as LayerNorm
+from tutti.nn._linear import Linear as Linear
+from tutti.nn._regularise import ActivityPenalty as ActivityPenalty
+from tutti.nn._regularise import Dropout as Dropout
+from tutti.nn._regularise import GaussianNoise as GaussianNoise
+from tutti.nn._regularise import MeanActivity as MeanActivity
+from tutti.nn._regularise import WinnerTakeAll as WinnerTakeAll
+from tutti.nn._regularise import draw_normal as draw_normal
+from tutti.nn._scaling import SCALINGS as SCALINGS
+from tutti.nn._scaling import Affine as Affine
+from tutti.nn._scaling import PiecewiseLinear as PiecewiseLinear
+from tutti.nn._scaling import QuantileNormal as QuantileNormal
+from tutti.nn._scaling import Whiten as Whiten
+from tutti.nn._scaling import scaling as scaling

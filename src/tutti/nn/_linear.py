@@ -1,0 +1,81 @@
+"""Dense layers and layer normalisation, written once for one network and for a stack of them.
+
+In the stacked form every parameter and every input carries one leading axis `member`.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tutti.nn._initialise import initialise
+
+
+class Linear(nn.Module):
+    """y = x Wᵀ + b.
+
+    weight [*member, outputs, inputs], bias [*member, outputs]; x [*member, …, batch, inputs], of any number of
+    axes between. Starts by the initialiser `init`, times `scale` (see `initialise`).
+    """
+
+    stacked = True
+
+    def __init__(self, inputs: int, outputs: int, *, init: str = "torch", scale: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        self.bias = nn.Parameter(torch.empty(outputs))
+        initialise(self.weight, self.bias, init, scale)
+
+    def forward(self, x: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
+        weight = self.weight
+        if weight.ndim == 2:
+            return functional.linear(x, weight, self.bias)
+        if x.ndim == 3:
+            return torch.baddbmm(self.bias.unsqueeze(1), x, weight.mT)
+        flat = torch.baddbmm(self.bias.unsqueeze(1), x.flatten(1, -2), weight.mT)
+        return flat.view(*x.shape[:-1], weight.shape[1])
+
+    def extra_repr(self) -> str:
+        return f"{self.weight.shape[-1]} -> {self.weight.shape[-2]}"
+
+
+class FeatureLinear(nn.Module):
+    """One dense layer per feature: y[f] = W[f] x[f] + b[f].
+
+    weight [*member, feature, outputs, inputs], bias [*member, feature, outputs]; both U(±1/√inputs).
+    x [*member, batch, feature, inputs] -> [*member, batch, feature, outputs].
+    """
+
+    stacked = True
+
+    def __init__(self, features: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        bound = inputs**-0.5
+        self.weight = nn.Parameter(torch.empty(features, outputs, inputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(features, outputs).uniform_(-bound, bound))
+
+    def forward(
+        self, x: Float[Tensor, "*member batch feature inputs"]
+    ) -> Float[Tensor, "*member batch feature outputs"]:
+        by_feature = torch.matmul(x.transpose(-3, -2), self.weight.mT)
+        return by_feature.transpose(-3, -2) + self.bias.unsqueeze(-3)
+
+
+class LayerNorm(nn.Module):
+    """w · (x − mean) / √(variance + ε) + b over the last axis (Ba et al. 2016), ε = 1e-5, variance over n.
+
+    weight, bias [*member, feature], starting at 1 and 0; x [*member, batch, feature].
+    """
+
+    stacked = True
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def forward(self, x: Float[Tensor, "*member batch feature"]) -> Float[Tensor, "*member batch feature"]:
+        if self.weight.ndim == 1:
+            return functional.layer_norm(x, x.shape[-1:], self.weight, self.bias)
+        normal = functional.layer_norm(x, x.shape[-1:])
+        return torch.addcmul(self.bias.unsqueeze(1), normal, self.weight.unsqueeze(1))
