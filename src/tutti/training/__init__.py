@@ -1,1 +1,10 @@
-"""."""
+"""The population engine: members, plan, executors, steps."""
+
+from tutti.training._executors import stacks as stacks
+from tutti.training._plan import Plan as Plan
+from tutti.training._plan import Rung as Rung
+from tutti.training._population import Population as Population
+from tutti.training._problem import Problem as Problem
+from tutti.training._problem import Stream as Stream
+from tutti.training._program import Program as Program
+from tutti.training._storage import Layout as Layout

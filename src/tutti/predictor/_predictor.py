@@ -1,0 +1,112 @@
+"""The predictor: what a fit leaves behind, an ensemble of networks that turns features into predictions."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from tutti.core import InputError, TableShape, configure
+from tutti.models import MODELS
+from tutti.runs import Run
+from tutti.search import Affine, predict
+from tutti.tasks import Task, task_from_json
+
+BATCH = 8192  # rows in one pass
+
+CUSTOM = "custom"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """Networks whose predictions are averaged (probabilities, or values), all for one task.
+
+    model: the Config that built them, as JSON values. affines: one per network for a regression.
+    """
+
+    task: Task
+    shape: TableShape
+    model: Mapping[str, Any]
+    networks: Sequence[nn.Module]
+    affines: tuple[Affine, ...] = ()
+
+    @torch.no_grad()
+    def predict(
+        self, numbers: Float[np.ndarray, "rows number"], codes: Int[np.ndarray, "rows category"]
+    ) -> Float[np.ndarray, "rows out"]:
+        """The mean prediction of the networks, in float32: probabilities [rows, classes], or values."""
+        return np.mean([self._one(i, numbers, codes) for i in range(len(self.networks))], axis=0)
+
+    def each(
+        self, numbers: Float[np.ndarray, "rows number"], codes: Int[np.ndarray, "rows category"]
+    ) -> Float[np.ndarray, "network rows out"]:
+        """Every network's own prediction."""
+        with torch.no_grad():
+            return np.stack([self._one(i, numbers, codes) for i in range(len(self.networks))])
+
+    def _one(self, index: int, numbers: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        network = self.networks[index].eval()
+        device = next((p.device for p in network.parameters()), torch.device("cpu"))
+        affine = self.affines[index] if self.affines else None
+        parts = []
+        for a in range(0, max(1, len(numbers)), BATCH):
+            x = torch.as_tensor(np.ascontiguousarray(numbers[a : a + BATCH]), device=device)
+            c = torch.as_tensor(np.ascontiguousarray(codes[a : a + BATCH]), device=device).long()
+            parts.append(predict(self.task, network(x, c), affine, int(getattr(network, "replicas", 1))).cpu())
+        return torch.cat(parts).numpy()
+
+    def save(self, run: Run) -> None:
+        """Writes model.json and model.safetensors."""
+        tensors: dict[str, Tensor] = {}
+        for i, network in enumerate(self.networks):
+            tensors |= {f"{i}.network.{k}": v.contiguous() for k, v in network.state_dict().items()}
+        for i, affine in enumerate(self.affines):
+            tensors |= {f"{i}.centre": affine.centre, f"{i}.scale": affine.scale}
+        run.write_tensors("model.safetensors", tensors)
+        shape = {"numbers": self.shape.numbers, "levels": list(self.shape.levels)}
+        description = {"model": dict(self.model), "shape": shape, "networks": len(self.networks)}
+        run.write_json("model.json", {**description, "task": self.task.to_json()})
+
+    @classmethod
+    def load(cls, run: Run, build: Callable[[], nn.Module] | None = None) -> "Predictor":
+        """Reads a saved predictor. A network of the user's own needs its builder: no code is ever loaded."""
+        description = run.read_json("model.json")
+        task = task_from_json(description["task"])
+        shape = TableShape(numbers=description["shape"]["numbers"], levels=tuple(description["shape"]["levels"]))
+        if description["model"]["name"] == CUSTOM:
+            if build is None:
+                raise InputError(
+                    f"{run.folder} holds a network of your own, and code is never loaded from a run.",
+                    fix="Pass the function that builds it: tutti.load(folder, model=build).",
+                )
+            make = build
+        else:
+            config = configure("model", MODELS, description["model"])
+
+            def make() -> nn.Module:
+                return config.build(shape, task.outputs)
+
+        tensors = run.read_tensors("model.safetensors", "torch")
+        networks, affines = [], []
+        for i in range(description["networks"]):
+            network = make()
+            head = f"{i}.network."
+            own = {k.removeprefix(head): v for k, v in tensors.items() if k.startswith(head)}
+            _load(network, own, str(run.folder))
+            networks.append(network.eval())
+            if f"{i}.centre" in tensors:
+                affines.append(Affine(centre=tensors[f"{i}.centre"], scale=tensors[f"{i}.scale"]))
+        return cls(task=task, shape=shape, model=description["model"], networks=networks, affines=tuple(affines))
+
+
+def _load(network: nn.Module, values: Mapping[str, Tensor], where: str) -> None:
+    try:
+        network.load_state_dict(dict(values))
+    except RuntimeError as error:
+        raise InputError(
+            f"The weights in {where} do not fit the network that its description builds: {error}",
+            fix="The folder was changed, or the builder is another one.",
+        ) from error

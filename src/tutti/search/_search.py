@@ -1,0 +1,390 @@
+"""The search: trains a population segment by segment, judges every setting on the mean over its folds."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tutti.core import Board, BoardRow, InputError, Observer, Setting
+from tutti.optim import Rule, Schedule
+from tutti.search._grid import Grid
+from tutti.search._judge import Judge
+from tutti.search._record import Candidate, Decision, Point, Track
+from tutti.training import Plan, Population, Problem, Program
+
+TRAIN_ROWS = 512  # training rows of each fold on which the training score is measured
+ROW_SCORES = 20_000_000  # row scores are kept up to this many numbers in all
+FIXED_SHARE = 0.2  # of a step's time that does not depend on the number of settings
+
+
+class Search:
+    """Trains `settings` on every stream of a problem by one Plan, and finds the best (setting, step).
+
+    - All folds of a setting are judged together, at common steps, on averaged weights.
+    - At each rung of the plan the settings with the worst mean are dropped.
+    - A setting with a diverged member is out: its mean over folds does not exist.
+    - When the best setting lies on the edge of `grid`, its neighbour beyond is trained too.
+    - Before `deadline` (time.monotonic seconds) settings are dropped, and at last training is stopped, where
+      the pace says that the plan does not fit.
+    - Ctrl-C ends it after the segment under way; `interrupted` says so. A second one ends it at once.
+
+    `replay`: decisions of an earlier run, which are then followed instead of made. `log` receives one dict a
+    board or decision; `checkpoint` (tensors, values) at most every `checkpoint_seconds`.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        settings: Sequence[Setting],
+        plan: Plan,
+        rule: Rule,
+        schedule: Schedule,
+        judge: Judge,
+        *,
+        grid: Grid | None = None,
+        deadline: float | None = None,
+        began: float | None = None,
+        observer: Observer | None = None,
+        log: Callable[[Mapping[str, Any]], None] = lambda _: None,
+        checkpoint: Callable[[Mapping[str, Tensor], Mapping[str, Any]], None] | None = None,
+        checkpoint_seconds: float = 10.0,
+        replay: Sequence[Decision] | None = None,
+        program: Program | None = None,
+    ) -> None:
+        self.problem, self.plan, self.rule, self.schedule, self.judge = problem, plan, rule, schedule, judge
+        self.grid, self.deadline, self.observer = grid, deadline, observer or Observer()
+        self.log, self.replay = log, replay
+        self._checkpoint, self._checkpoint_seconds = checkpoint, checkpoint_seconds
+        self._checkpoint_at = time.monotonic()
+        self.began = began if began is not None else time.monotonic()
+        self.program = program or Program(problem, plan.batch_size)
+        self.tracks: dict[Setting, Track] = {}
+        self.decisions: list[Decision] = []
+        self.best: Candidate | None = None
+        self.interrupted = self.stopped = False
+        self.stage = 0
+        self._pace = 0.0
+        self._seconds_left: float | None = None
+        rows = [s.validation for s in problem.streams]
+        self._validated, self._places = np.unique(np.concatenate(rows), return_inverse=True)
+        self._train_rows = [s.train[:: max(1, len(s.train) // TRAIN_ROWS)][:TRAIN_ROWS] for s in problem.streams]
+        self._begin(settings)
+
+    def _begin(self, settings: Sequence[Setting]) -> None:
+        plan = self.plan if self.stage == 0 else self.plan.replace(rungs=())
+        self.population = Population(self.problem, settings, plan, self.rule, self.schedule, program=self.program)
+        for setting in settings:
+            self.tracks[setting] = Track(setting=setting)
+
+    def run(self) -> Candidate:
+        """Trains to the end and returns the best candidate."""
+        with torch_threads(self.plan.threads), _graceful_interrupt(self):
+            while not (self.stopped or self.interrupted):
+                self._run_stage()
+                new = self._grow() if not (self.stopped or self.interrupted) else []
+                if not new:
+                    break
+                self.stage += 1
+                self._begin(new)
+        for track in self.tracks.values():
+            if track.status == "training" and not self.interrupted:
+                track.status = "finished"
+        if self.best is None:
+            raise InputError(
+                "Every member of the population diverged.",
+                fix="Lower the learning rates (--learning-rate 1e-4) and look for extreme values in the data.",
+            )
+        return self.best
+
+    def _run_stage(self) -> None:
+        for _, last in self.population.plan.segments:
+            if last <= self.population.step:
+                continue
+            began = time.monotonic()
+            loss = self.population.run(last)
+            self._evaluate(loss)
+            self._decide(time.monotonic() - began)
+            self._show()
+            self._save()
+            if self.stopped or self.interrupted:
+                return
+
+    def _evaluate(self, loss: Tensor) -> None:
+        """Judges every setting on all folds, and updates tracks and the best candidate."""
+        population, judge, streams = self.population, self.judge, self.problem.streams
+        held = [judge.predictions(population, f, s.validation) for f, s in enumerate(streams)]
+        seen = [judge.predictions(population, f, rows) for f, rows in enumerate(self._train_rows)]
+        frozen, losses = population.diverged().cpu().numpy(), loss.cpu().numpy()
+        for i, setting in enumerate(population.settings):
+            track = self.tracks[setting]
+            track.diverged = int(frozen[i].sum())
+            scores = [judge.score(s.validation, held[f][i]) for f, s in enumerate(streams)]
+            point = Point(
+                step=population.step,
+                train_loss=float(losses[i].mean()),
+                train_score=float(np.mean([judge.score(r, seen[f][i]) for f, r in enumerate(self._train_rows)])),
+                score=float("nan") if track.diverged else float(np.mean(scores)),
+                tie=float(np.mean([judge.tie(s.validation, held[f][i]) for f, s in enumerate(streams)])),
+                fold_scores=tuple(scores),
+            )
+            track.points.append(point)
+            if self._ahead(point, track.best):
+                track.best = point
+                track.row_scores = self._pooled(
+                    [judge.row_scores(s.validation, held[f][i]) for f, s in enumerate(streams)]
+                )
+            if self._ahead(point, self.best.point if self.best else None):
+                self.best = Candidate(setting=setting, point=point, weights=population.member_weights(i))
+
+    def _pooled(self, parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
+        """One number per validated row: its mean over the streams that validate on it."""
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts) or len(self._validated) * len(self.tracks) > ROW_SCORES:
+            return None
+        values = np.concatenate(known).astype(np.float64)
+        counts = np.bincount(self._places)
+        return (np.bincount(self._places, weights=values) / counts).astype(np.float32)
+
+    def _ahead(self, point: Point, other: Point | None) -> bool:
+        """Whether a point is strictly better: by its score, and by its tie-breaker between equal scores."""
+        if np.isnan(point.score):
+            return False
+        if other is None or self.judge.better(point.score, other.score):
+            return True
+        return point.score == other.score and point.tie < other.tie
+
+    def _ranking(self) -> list[int]:
+        """Places of the population's settings, best latest point first; diverged ones are left out."""
+
+        def key(i: int) -> tuple[float, float]:
+            point = self.tracks[self.population.settings[i]].points[-1]
+            return (-point.score if self.judge.higher_is_better else point.score, point.tie)
+
+        places = range(len(self.population.settings))
+        sound = [i for i in places if not np.isnan(self.tracks[self.population.settings[i]].points[-1].score)]
+        return sorted(sound, key=key)
+
+    def _decide(self, seconds: float) -> None:
+        """Drops what diverged, what a rung drops, and what the time left does not allow."""
+        if self.replay is not None:
+            self._follow()
+            return
+        settings, step = self.population.settings, self.population.step
+        order = self._ranking()
+        diverged = [i for i in range(len(settings)) if i not in order]
+        if diverged:
+            self._drop("freeze", diverged, "its loss or gradient was no longer finite")
+        if not order:
+            self.stopped = True
+            return
+        rung = self.population.plan.rung_at(step)
+        keep = min(len(order), rung.keep) if rung else len(order)
+        fits = self._fitting(seconds, len(settings))
+        if fits < keep:
+            self._drop("drop", order[max(1, fits) : keep], "the time left does not allow more settings")
+        if keep < len(order):
+            self._drop("drop", order[keep:], f"not among the best {keep} by its mean over all folds")
+        if fits < 1 and step < self.plan.horizon:
+            self._record("stop", [], "the time is up")
+            self.stopped = True
+        kept = order[: max(1, min(keep, fits))]
+        if len(kept) < len(settings):
+            self.population.keep(sorted(kept))
+
+    def _fitting(self, seconds: float, settings: int) -> int:
+        """How many settings can go on to the horizon in the time left, at the pace of the last segment."""
+        plan, step = self.population.plan, self.population.step
+        done = next(last - first for first, last in plan.segments if last == step)
+        self._pace = seconds / done
+        self._seconds_left = self._remaining(settings)
+        if self.deadline is None or step == plan.horizon:
+            return settings
+        left = self.deadline - time.monotonic()
+        if self._seconds_left <= left:
+            return settings
+        share = left / (self._pace * (plan.horizon - step))
+        return int(settings * max(0.0, (share - FIXED_SHARE) / (1 - FIXED_SHARE)))
+
+    def _remaining(self, settings: int) -> float:
+        """Seconds to the horizon, with the drops that the rungs will make."""
+        plan, total, at = self.population.plan, 0.0, settings
+        for first, last in plan.segments:
+            if first >= self.population.step:
+                total += self._pace * (last - first) * (FIXED_SHARE + (1 - FIXED_SHARE) * at / settings)
+                rung = plan.rung_at(last)
+                at = min(at, rung.keep) if rung else at
+        return total
+
+    def _drop(self, kind: Any, places: Sequence[int], why: str) -> None:
+        settings = [self.population.settings[i] for i in places]
+        for setting in settings:
+            self.tracks[setting].status = "diverged" if kind == "freeze" else "dropped"
+        self._record(kind, settings, why)
+
+    def _record(self, kind: Any, settings: Sequence[Setting], why: str) -> None:
+        made = Decision(stage=self.stage, step=self.population.step, kind=kind, settings=tuple(settings), why=why)
+        self.decisions.append(made)
+        self.log({"event": "decision", **made.to_json()})
+
+    def _follow(self) -> None:
+        """Repeats the decisions that an earlier run made at this step."""
+        here = [d for d in self.replay or () if (d.stage, d.step) == (self.stage, self.population.step)]
+        gone: set[Setting] = set()
+        for decision in here:
+            if decision.kind == "grow":
+                continue
+            gone.update(decision.settings)
+            places = [i for i, s in enumerate(self.population.settings) if s in decision.settings]
+            self._drop(decision.kind, places, decision.why) if places else self._record(
+                decision.kind, [], decision.why
+            )
+            self.stopped = self.stopped or decision.kind == "stop"
+        kept = [i for i, s in enumerate(self.population.settings) if s not in gone]
+        if not kept:
+            self.stopped = True
+        elif len(kept) < len(self.population.settings):
+            self.population.keep(kept)
+
+    def _grow(self) -> list[Setting]:
+        """New settings beyond the edge of the grid, if the best lies on it and the time allows."""
+        if self.replay is not None:
+            told = [d for d in self.replay if d.kind == "grow" and d.stage == self.stage]
+            new = [s for d in told for s in d.settings]
+        elif self.grid is None or self.best is None:
+            return []
+        else:
+            new = self.grid.grow(self.best.setting, list(self.tracks))
+            if self.deadline is not None and new:
+                pace = (time.monotonic() - self.began) / max(1, sum(len(t.points) for t in self.tracks.values()))
+                needed = 1.5 * pace * len(new) * len(self.plan.segments)
+                new = new if needed < self.deadline - time.monotonic() else []
+        if new:
+            self._record("grow", new, "the best value lay on the edge of the grid")
+        return new
+
+    def board(self) -> Board:
+        """The population as an observer sees it."""
+        rows = [
+            BoardRow(
+                setting=t.setting,
+                score=t.points[-1].score if t.points and not np.isnan(t.points[-1].score) else None,
+                status=t.status,
+                diverged=t.diverged,
+            )
+            for t in self.tracks.values()
+        ]
+        return Board(
+            metric=self.judge.metric,
+            higher_is_better=self.judge.higher_is_better,
+            rows=rows,
+            folds=self.population.streams,
+            step=self.population.step,
+            horizon=self.plan.horizon,
+            seconds=time.monotonic() - self.began,
+            seconds_left=self._seconds_left,
+        )
+
+    def _show(self) -> None:
+        board = self.board()
+        self.observer.on_board(board)
+        latest = [(t, t.points[-1]) for t in self.tracks.values() if t.points and t.points[-1].step == board.step]
+        self.log(
+            {
+                "event": "board",
+                "stage": self.stage,
+                "step": board.step,
+                "seconds": round(board.seconds, 3),
+                "rows": [
+                    {
+                        "setting": t.setting.to_json(),
+                        "train_loss": p.train_loss,
+                        "train_score": p.train_score,
+                        "score": p.score,
+                        "fold_scores": list(p.fold_scores),
+                        "status": t.status,
+                    }
+                    for t, p in latest
+                ],
+            }
+        )
+
+    def _save(self, *, now: bool = False) -> None:
+        if self._checkpoint is None:
+            return
+        due = time.monotonic() - self._checkpoint_at >= self._checkpoint_seconds
+        if due or now or self.interrupted:
+            self._checkpoint(*self.state())
+            self._checkpoint_at = time.monotonic()
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that the rest of the search depends on."""
+        tensors, plain = self.population.state()
+        tensors = {f"population.{k}": v for k, v in tensors.items()}
+        for i, track in enumerate(self.tracks.values()):
+            if track.row_scores is not None:
+                tensors[f"rows.{i}"] = torch.from_numpy(track.row_scores)
+        best = None
+        if self.best is not None:
+            tensors["best"] = self.best.weights
+            best = {"setting": self.best.setting.to_json(), "step": self.best.point.step}
+        return tensors, {
+            "stage": self.stage,
+            "population": plain,
+            "tracks": [t.to_json() for t in self.tracks.values()],
+            "decisions": [d.to_json() for d in self.decisions],
+            "best": best,
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+        """Goes back to a saved state."""
+        tracks = [Track.from_json(t) for t in plain["tracks"]]
+        for i, track in enumerate(tracks):
+            if f"rows.{i}" in tensors:
+                track.row_scores = tensors[f"rows.{i}"].numpy()
+        self.stage = int(plain["stage"])
+        population = {k.removeprefix("population."): v for k, v in tensors.items() if k.startswith("population.")}
+        settings = [Setting.from_json(s) for s in plain["population"]["settings"]]
+        self._begin(settings)
+        self.population.restore(population, plain["population"])
+        self.tracks = {t.setting: t for t in tracks}
+        self.decisions = [Decision.from_json(d) for d in plain["decisions"]]
+        self.best = None
+        if plain["best"] is not None:
+            setting = Setting.from_json(plain["best"]["setting"])
+            point = next(p for p in self.tracks[setting].points if p.step == plain["best"]["step"])
+            self.best = Candidate(setting=setting, point=point, weights=tensors["best"])
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Runs with this many threads within an operation, as the Plan says, and puts the old number back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _graceful_interrupt(search: Search) -> Iterator[None]:
+    """The first Ctrl-C asks the search to end after its segment; the second raises KeyboardInterrupt."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(*_: object) -> None:
+        search.interrupted = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

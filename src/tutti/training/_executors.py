@@ -1,0 +1,222 @@
+"""Executors: how the members of a population are carried through one forward and backward pass.
+
+stacked   every layer treats a leading member axis itself (no overhead per layer)
+vmapped   torch.func.vmap carries any other module
+looped    one member after another, with the plain module and torch's fused kernels
+
+All three write into the same flat gradient, so that the optimiser step is one code for all of them.
+"""
+
+import copy
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from tutti.core import Setting, draw_uniform, penalties, random_keys
+from tutti.training._plan import ExecutorName
+from tutti.training._program import Program
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.Identity)
+_ELEMENTWISE = (
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
+    *(nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softsign, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish),
+)
+
+
+def stacks(module: nn.Module) -> bool:
+    """Whether every part of a module treats a leading member axis itself.
+
+    A part does if its class says `stacked = True`, if it only holds others, or if it is one of torch's
+    elementwise activations.
+    """
+    return all(
+        getattr(type(part), "stacked", False) or isinstance(part, (*_CONTAINERS, *_ELEMENTWISE))
+        for part in module.modules()
+    )
+
+
+class _OwnDropout(TorchFunctionMode):
+    """Replaces F.dropout inside any module by masks that belong to the member."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        kwargs = kwargs or {}
+        if func is F.dropout:
+            return _keyed_dropout(*args, **kwargs)
+        return func(*args, **kwargs)
+
+
+def _keyed_dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:  # noqa: A002
+    if not training or p == 0:
+        return input
+    return torch.where(draw_uniform(input) < p, 0.0, input / (1 - p))
+
+
+class Group:
+    """Consecutive members that one pass carries: whole settings × all streams, or a single member.
+
+    Its body's parameters are leaves that view the population's flat weights; its gradient is written into
+    the population's flat gradient.
+    """
+
+    def __init__(
+        self, program: Program, settings: Sequence[Setting], streams: Sequence[int], mode: ExecutorName
+    ) -> None:
+        self.program = program
+        self.settings = settings
+        self.streams = streams
+        self.mode = mode
+        self.members = len(settings) * len(streams)
+        self.body = copy.deepcopy(program.template).train()
+        self.buffers = program.buffers(settings, streams)
+        smoothing = [s.label_smoothing for s in settings for _ in streams]
+        device = program.initial.device
+        self._smoothing = torch.tensor(smoothing, device=device) if any(smoothing) else None
+        self._leaves: list[Tensor] = []
+        self._own_masks = mode != "stacked" and _may_drop(self.body)
+
+    def bind(self, weights: Float[Tensor, "member weights"], gradient: Float[Tensor, "member weights"]) -> None:
+        """Points the body's parameters at these rows of the population's storage."""
+        if self.mode == "looped":
+            weights, gradient = weights[0], gradient[0]
+            self.buffers = {k: v[0] for k, v in self.buffers.items()}
+            if self._smoothing is not None:
+                self._smoothing = self._smoothing[0]
+        views = self.program.layout.views(weights)
+        leaves = {name: view.detach().requires_grad_() for name, view in views.items()}
+        self._leaves = list(leaves.values())
+        self._gradient = gradient
+        self._padding = gradient.new_zeros(*gradient.shape[:-1], gradient.shape[-1] - self.program.layout.used)
+        if self.mode != "vmapped":
+            attach(self.body, leaves, self.buffers)
+
+    def gradient(
+        self,
+        inputs: tuple[Tensor, ...],
+        target: Tensor,
+        weights: Tensor | None,
+        keys: Int[Tensor, " stream"],
+    ) -> Float[Tensor, " member"]:
+        """Each member's mean loss on its stream's batch; the gradient lands in the flat gradient."""
+        inputs, target = tuple(self._spread(x) for x in inputs), self._spread(target)
+        key = keys[self.streams[0]] if self.mode == "looped" else keys
+        with penalties() as extra:
+            output = self._forward(inputs, key)
+            loss = self._loss(output, target, None if weights is None else self._spread(weights))
+            for term in extra:
+                loss = loss + term
+        grads = torch.autograd.grad(loss.sum(), self._leaves, allow_unused=True, materialize_grads=True)
+        lead = self._gradient.shape[:-1]
+        torch.cat([*(g.reshape(*lead, -1) for g in grads), self._padding], dim=-1, out=self._gradient)
+        return loss.detach().reshape(-1)
+
+    def _forward(self, inputs: tuple[Tensor, ...], key: Tensor) -> Tensor:
+        if self.mode == "vmapped":
+            return self._forward_vmapped(inputs, key)
+        with random_keys(key), _OwnDropout() if self._own_masks else nullcontext():
+            output: Tensor = self.body(*inputs)
+        return output
+
+    def _forward_vmapped(self, inputs: tuple[Tensor, ...], key: Tensor) -> Tensor:
+        def member(values: dict[str, Tensor], key: Tensor, *inputs: Tensor) -> Tensor:
+            with random_keys(key), _OwnDropout():
+                return torch.func.functional_call(self.body, values, inputs)
+
+        values = dict(zip(self.program.layout.names, self._leaves, strict=True)) | self.buffers
+        keys = key.repeat(len(self.settings))
+        return torch.func.vmap(member, randomness="error")(values, keys, *inputs)
+
+    def _spread(self, x: Tensor) -> Tensor:
+        """[stream, batch, …] to [member, batch, …]: every setting sees the same rows."""
+        if self.mode == "looped":
+            return x[self.streams[0]]
+        if len(self.settings) == 1:
+            return x
+        return x.expand(len(self.settings), *x.shape).reshape(self.members, *x.shape[1:])
+
+    def _loss(self, output: Tensor, target: Tensor, weights: Tensor | None) -> Float[Tensor, "*member"]:
+        k = self.program.replicas
+        if k > 1:
+            output = rearrange(output, "... batch k out -> ... (batch k) out")
+            target = target.repeat_interleave(k, dim=0 if self.mode == "looped" else 1)
+            weights = None if weights is None else weights.repeat_interleave(k, dim=-1)
+        loss: Tensor = self.program.problem.loss(output, target, label_smoothing=self._smoothing)
+        return (loss if weights is None else loss * weights).mean(-1)
+
+
+def _may_drop(module: nn.Module) -> bool:
+    """Whether a module may call F.dropout itself: any that is not known to stack, nor a plain linear layer."""
+    plain = (*_CONTAINERS, *_ELEMENTWISE, nn.Linear)
+    return any(not getattr(type(m), "stacked", False) and not isinstance(m, plain) for m in module.modules())
+
+
+def attach(body: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> None:
+    """Makes these tensors the parameters and buffers of a body, without a copy or a check of shapes."""
+    for table, values in (("_parameters", parameters), ("_buffers", buffers)):
+        for name, value in values.items():
+            path, _, leaf = name.rpartition(".")
+            getattr(body.get_submodule(path), table)[leaf] = value
+
+
+def make_groups(program: Program, settings: Sequence[Setting], mode: ExecutorName, stack: int) -> list[Group]:
+    """The groups of a population, in the order of its members (settings × streams, streams fastest)."""
+    streams = range(program.streams)
+    if mode == "looped":
+        return [Group(program, [s], [f], mode) for s in settings for f in streams]
+    size = max(1, stack // program.streams)
+    return [Group(program, settings[a : a + size], streams, mode) for a in range(0, len(settings), size)]
+
+
+class Evaluator:
+    """Outputs of members on any rows, without gradients."""
+
+    def __init__(self, program: Program, mode: ExecutorName) -> None:
+        self.program = program
+        self.mode = mode
+        self.body = copy.deepcopy(program.template).eval()
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        weights: Float[Tensor, "setting weights"],
+        settings: Sequence[Setting],
+        stream: int,
+        rows: Int[Tensor, " batch"],
+        *,
+        at_once: int = 2**18,
+    ) -> Tensor:
+        """[setting, batch, …]: outputs of one stream's members. At most `at_once` member-rows in one pass."""
+        inputs = self.program.rows(stream, rows)
+        buffers = self.program.buffers(settings, [stream])
+        if self.mode == "looped":
+            parts = [
+                self._solo(weights[i], {k: v[i] for k, v in buffers.items()}, inputs, at_once)
+                for i in range(len(settings))
+            ]
+            return torch.stack(parts)
+        size = max(1, at_once // len(settings))
+        values = self.program.layout.views(weights)
+        run = self._stacked if self.mode == "stacked" else self._vmapped
+        return torch.cat(
+            [run(values, buffers, tuple(x[a : a + size] for x in inputs)) for a in range(0, len(rows), size)], 1
+        )
+
+    def _solo(self, weights: Tensor, buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], size: int) -> Tensor:
+        attach(self.body, self.program.layout.views(weights), buffers)
+        return torch.cat([self.body(*(x[a : a + size] for x in inputs)) for a in range(0, len(inputs[0]), size)])
+
+    def _stacked(self, values: dict[str, Tensor], buffers: dict[str, Tensor], inputs: tuple[Tensor, ...]) -> Tensor:
+        attach(self.body, values, buffers)
+        members = len(next(iter(values.values())))
+        return self.body(*(x.expand(members, *x.shape) for x in inputs))  # type: ignore[no-any-return]
+
+    def _vmapped(self, values: dict[str, Tensor], buffers: dict[str, Tensor], inputs: tuple[Tensor, ...]) -> Tensor:
+        def member(values: dict[str, Tensor]) -> Tensor:
+            return torch.func.functional_call(self.body, values, inputs)
+
+        return torch.func.vmap(member)({**values, **buffers})

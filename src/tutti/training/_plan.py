@@ -1,0 +1,70 @@
+"""The Plan: everything that was chosen about how to train, written down before it is used."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import pairwise
+from typing import Any, Literal
+
+from tutti.core import InputError, unknown
+
+ExecutorName = Literal["stacked", "vmapped", "looped"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """At `step`, keep the `keep` settings with the best mean score over all folds and drop the others."""
+
+    step: int
+    keep: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a population trains. A resumed or repeated run reads it and never times or chooses again.
+
+    horizon: steps until the schedule ends. segment: steps between two evaluations. batch_size: rows a step.
+    stack: members that one pass of the stacked executors carries at most. clip: limit of each member's
+    gradient norm, None for none. average_every: steps between two updates of the weight average.
+    threads: torch threads within an operation.
+    """
+
+    executor: ExecutorName
+    horizon: int
+    segment: int
+    batch_size: int
+    rungs: tuple[Rung, ...] = ()
+    stack: int = 64
+    clip: float | None = 1.0
+    average_every: int = 4
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("horizon", "segment", "batch_size", "stack", "average_every", "threads"):
+            if getattr(self, name) < 1:
+                raise InputError(f"The plan's {name} is {getattr(self, name)}; expected at least 1.")
+        if self.clip is not None and not self.clip > 0:
+            raise InputError(f"The clipping norm is {self.clip}; expected a number above 0, or None.")
+
+    @property
+    def segments(self) -> tuple[tuple[int, int], ...]:
+        """(first, last) of every segment: cut at multiples of `segment`, at rungs, and at the horizon."""
+        cuts = {*range(0, self.horizon, self.segment), self.horizon, *(r.step for r in self.rungs)}
+        steps = sorted(c for c in cuts if 0 <= c <= self.horizon)
+        return tuple(pairwise(steps))
+
+    def rung_at(self, step: int) -> Rung | None:
+        return next((r for r in self.rungs if r.step == step), None)
+
+    def replace(self, **changes: Any) -> "Plan":
+        return replace(self, **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Plan":
+        known = [f.name for f in fields(cls)]
+        for name in data:
+            if name not in known:
+                raise unknown("entry of a plan", name, known)
+        return cls(**{**data, "rungs": tuple(Rung(**r) for r in data.get("rungs", ()))})

@@ -1,0 +1,161 @@
+"""A problem made ready to run: the network split into front and body, and every tensor laid out by stream."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from tutti.core import InputError, Setting, stream_key
+from tutti.training._order import WEIGHTS, batch_rows
+from tutti.training._problem import Problem
+from tutti.training._storage import Layout
+
+GATHER_BYTES = 32 * 2**20  # rows of many steps are gathered at once, up to this size
+FRONT_CHUNK = 65_536  # rows of the front that are evaluated at once
+
+_INDIVIDUALS = frozenset(f.name for f in fields(Setting))
+
+
+def solo_device() -> torch.device:
+    """The device on which a population trains where none is named."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class Program:
+    """The parts of a problem that every executor needs.
+
+    template   one network body, whose parameters give the layout
+    initial    [stream, weights]: initial weights, drawn per (seed, fold)
+    prepared   inputs of the body, [streams·rows, …] (or [rows, …] where all streams see the same)
+    """
+
+    def __init__(self, problem: Problem, batch_size: int) -> None:
+        self.problem = problem
+        self.batch_size = batch_size
+        networks = [self._build(stream.seed, stream.fold) for stream in problem.streams]
+        self.template = getattr(networks[0], "body", networks[0])
+        self._front = getattr(networks[0], "front", None)
+        self.replicas = int(getattr(networks[0], "replicas", 1))
+        self.layout = Layout.of(self.template)
+        if self._front is not None and any(True for _ in self._front.parameters()):
+            raise InputError("The front of a network may hold no parameters.", fix="Move them into its body.")
+        bodies = [getattr(n, "body", n) for n in networks]
+        self.initial = torch.stack([self.layout.flatten(dict(b.named_parameters())) for b in bodies]).detach()
+        self.streams = len(problem.streams)
+        self._prefix = "body." if self._front is not None else ""
+        self.prepared, self._own_inputs = self._prepare()
+        targets = [problem.target if s.target is None else s.target for s in problem.streams]
+        self._own_target = any(s.target is not None for s in problem.streams)
+        self._target = torch.cat(targets) if self._own_target else problem.target
+        self._weights = self._normalised_weights()
+
+    def _build(self, seed: int, fold: int) -> nn.Module:
+        """A network whose initial values depend on (seed, fold) alone; torch's generator is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream_key(seed, fold, WEIGHTS))
+            network = self.problem.build()
+        return network.to(self.problem.target.device)
+
+    def _prepare(self) -> tuple[tuple[Tensor, ...], bool]:
+        """The body's inputs, evaluated once for each stream through its own front."""
+        if self._front is None:
+            return self.problem.inputs, False
+        parts: list[tuple[Tensor, ...]] = []
+        for stream in range(self.streams):
+            front = self.front(stream)
+            with torch.no_grad():
+                chunks = [
+                    _as_tuple(front(*(x[a : a + FRONT_CHUNK] for x in self.problem.inputs)))
+                    for a in range(0, self.problem.rows, FRONT_CHUNK)
+                ]
+            parts.append(tuple(torch.cat(column) for column in zip(*chunks, strict=True)))
+        return tuple(torch.cat(column) for column in zip(*parts, strict=True)), True
+
+    def front(self, stream: int) -> nn.Module:
+        """The front with this stream's buffers."""
+        assert self._front is not None
+        front = copy.deepcopy(self._front)
+        values = self.problem.streams[stream].buffers
+        own = {k.removeprefix("front."): v for k, v in values.items() if k.startswith("front.")}
+        front.load_state_dict({**dict(front.named_buffers()), **own})
+        return front.eval()
+
+    def _normalised_weights(self) -> Tensor | None:
+        """Row weights with mean 1 over each stream's training rows, [streams·rows]."""
+        w = self.problem.weights
+        if w is None:
+            return None
+        means = [w[torch.as_tensor(s.train, device=w.device)].mean() for s in self.problem.streams]
+        return torch.cat([w / m for m in means])
+
+    def buffers(self, settings: Sequence[Setting], streams: Sequence[int]) -> dict[str, Tensor]:
+        """The body's buffers for settings × streams (streams fastest), each with a leading member axis."""
+        found = {}
+        for name, value in self.template.named_buffers():
+            leaf = name.rsplit(".", 1)[-1]
+            full = self._prefix + name
+            if full in self.problem.streams[0].buffers:
+                stacked = torch.stack([self.problem.streams[f].buffers[full] for f in streams])
+                found[name] = stacked.repeat(len(settings), *[1] * value.ndim)
+            elif leaf in _INDIVIDUALS and value.ndim == 0:
+                numbers = [float(getattr(s, leaf)) for s in settings for _ in streams]
+                found[name] = torch.tensor(numbers, dtype=value.dtype, device=value.device)
+            else:
+                found[name] = value.expand(len(settings) * len(streams), *value.shape).clone()
+        return found
+
+    def rows(self, stream: int, rows: Int[Tensor, " batch"]) -> tuple[Tensor, ...]:
+        """The body's inputs for these rows, as this stream sees them."""
+        offset = stream * self.problem.rows if self._own_inputs else 0
+        return tuple(x[rows + offset] if x.shape[-1] else x[: len(rows)] for x in self.prepared)
+
+    def targets(self, stream: int, rows: Int[Tensor, " batch"]) -> Tensor:
+        """The targets of these rows, as this stream sees them."""
+        return self._target[rows + (stream * self.problem.rows if self._own_target else 0)]
+
+    def batches(self, first: int, last: int) -> Iterator[tuple[tuple[Tensor, ...], Tensor, Tensor | None]]:
+        """Inputs [stream, batch, …], target and row weights of each step, gathered many steps at a time."""
+        row = sum(x[0].numel() * x.element_size() for x in self.prepared) + 16
+        chunk = max(1, GATHER_BYTES // (row * self.streams * self.batch_size))
+        for begin in range(first, last, chunk):
+            yield from self._gather(begin, min(begin + chunk, last))
+
+    def _gather(self, first: int, last: int) -> Iterator[tuple[tuple[Tensor, ...], Tensor, Tensor | None]]:
+        shape = (last - first, self.streams, self.batch_size)
+        orders = [batch_rows(s.train, s.seed, s.fold, self.batch_size, first, last) for s in self.problem.streams]
+        rows = torch.as_tensor(np.stack(orders, axis=1), device=self._target.device)
+        offsets = torch.arange(self.streams, device=rows.device)[:, None] * self.problem.rows
+        own, shared = (rows + offsets).flatten(), rows.flatten()
+        inputs = tuple(
+            x.index_select(0, own if self._own_inputs else shared).view(*shape, *x.shape[1:])
+            if x.shape[-1]
+            else x.new_empty(*shape, *x.shape[1:])
+            for x in self.prepared
+        )
+        target = self._target.index_select(0, own if self._own_target else shared)
+        target = target.view(*shape, *self._target.shape[1:])
+        weights = None if self._weights is None else self._weights.index_select(0, own).view(shape)
+        for step in range(last - first):
+            yield tuple(x[step] for x in inputs), target[step], None if weights is None else weights[step]
+
+    def network(self, weights: Float[Tensor, " weights"], setting: Setting, stream: int) -> nn.Module:
+        """One member as an ordinary network with its own weights and buffers, in evaluation mode."""
+        network = self._build(self.problem.streams[stream].seed, self.problem.streams[stream].fold)
+        body = getattr(network, "body", network)
+        with torch.no_grad():
+            for name, parameter in body.named_parameters():
+                parameter.copy_(self.layout.views(weights)[name])
+            values = {k: v[0] for k, v in self.buffers([setting], [stream]).items()}
+            for name, buffer in body.named_buffers():
+                buffer.copy_(values[name])
+            if self._front is not None:
+                network.front.load_state_dict(self.front(stream).state_dict())
+        return network.eval()
+
+
+def _as_tuple(value: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return value if isinstance(value, tuple) else (value,)
