@@ -1,1 +1,12 @@
-"""."""
+"""Architectures, one family per file with its Config; `MODELS` finds them by name."""
+
+from tutti.models._linear import Linear as Linear
+from tutti.models._mlp import MLP as MLP
+from tutti.models._resmlp import ResMLP as ResMLP
+from tutti.models._table import Model as Model
+from tutti.models._table import TableModel as TableModel
+from tutti.models._table import TableNetwork as TableNetwork
+from tutti.models._tabm import TabM as TabM
+
+MODELS: dict[str, type[Model]] = {model.name: model for model in (Linear, MLP, ResMLP, TabM)}
+"""Name -> Config: core.configure("model", MODELS, {"name": "mlp", "hidden": [64, 64]}).build(shape, outputs)."""
