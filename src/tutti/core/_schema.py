@@ -41,8 +41,8 @@ class Column:
     `features` are the names of the numeric features that a number, boolean or datetime column yields, in
     order; a category yields one code. `missing` counts the rows without a value; `distinct` the values seen.
     `note` says in words why the kind was chosen or why the column is set aside.
-    `form` says how text becomes a value ("" is plain; see tutti.data), `marks` are the words that count as
-    missing in this column beyond those that always do.
+    `form` says how text becomes a value ("" is plain; see tutti.data), `marks` are the words that
+    counted as missing in it.
     """
 
     name: str
