@@ -14,7 +14,7 @@ from math import prod
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt32
 from torch import Tensor
 
 _M1 = 0x7FEB352D
@@ -26,7 +26,7 @@ def _signed(word: int) -> int:
     return word - (1 << 32) if word >= 1 << 31 else word
 
 
-def hash_words(words: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
+def hash_words(words: UInt32[np.ndarray, "*shape"]) -> UInt32[np.ndarray, "*shape"]:
     """lowbias32 of each word (uint32 in, uint32 out), on the host."""
     x = words.astype(np.uint32)
     x = (x ^ (x >> np.uint32(16))) * np.uint32(_M1)
