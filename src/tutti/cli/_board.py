@@ -64,12 +64,12 @@ def draw(board: Board, width: int) -> RenderableType:
         _settings(board, width),
         Text(_legend(board), "dim"),
     ]
-    return Group(*lines, Text(f"leads: {leads(board)}"), progress)
+    return Group(*lines, Text(f"best: {leads(board)}"), progress)
 
 
 def _legend(board: Board) -> str:
     seen = {row.status for row in board.rows}
-    marks = ["* leads", "x dropped" if "dropped" in seen else ""]
+    marks = ["* best", "x dropped" if "dropped" in seen else ""]
     hurt = "diverged" in seen or any(row.diverged for row in board.rows)
     return "   ".join(mark for mark in [*marks, "! diverged" if hurt else ""] if mark)
 
@@ -81,14 +81,16 @@ def _settings(board: Board, width: int) -> RenderableType:
     one_each = len(places) == len(board.rows)
     full = one_each and len(rates) * len(decays) <= 2 * len(board.rows)
     fits = len(rates) <= 20 and 8 + 11 * len(decays) <= width
-    return _grid(board, places, rates, decays) if full and fits else _ranking(board)
+    if not (full and fits):
+        return _ranking(board)
+    axes = Text(f"mean {clean(board.metric)}; learning rate down, weight decay across")
+    return Group(axes, _grid(board, places, rates, decays))
 
 
 def _grid(
     board: Board, places: dict[tuple[float, float], BoardRow], rates: Sequence[float], decays: Sequence[float]
 ) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, title_justify="left", title_style="")
-    table.title = f"mean {clean(board.metric)}; learning rate down, weight decay across"
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
     table.add_column("", justify="right", no_wrap=True)
     for decay in decays:
         table.add_column(f"{decay:g}", justify="right", no_wrap=True)
@@ -107,7 +109,7 @@ def _ranking(board: Board) -> Table:
         for f in fields(Setting)
         if any(getattr(r.setting, f.name) != getattr(first, f.name) for r in board.rows)
     ]
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
     for name in [*(names or ["learning_rate"]), board.metric]:
         table.add_column(clean(name).replace("_", " "), justify="right")
     best, sign = leader(board), -1 if board.higher_is_better else 1

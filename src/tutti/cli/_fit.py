@@ -1,9 +1,8 @@
 """`tutti fit`: from a file to a judged and saved model."""
 
+import inspect
 import json
 from typing import Any
-
-import typer
 
 from tutti.cli import _options as o
 from tutti.cli._json import print_json, summary
@@ -12,7 +11,6 @@ _OF_THE_COMMAND = ("resume", "as_json", "quiet")  # not of the fit
 
 
 def fit(
-    context: typer.Context,
     source: o.Source = None,
     target: o.Target = None,
     kind: o.Kind = None,
@@ -47,44 +45,41 @@ def fit(
     resume: o.Resume = None,
 ) -> None:
     """Tune, cross-validate, compare, judge and save a network for a table."""
+    given = dict(locals())  # first of all: every option, by its name
     from tutti.cli._observers import observe
 
     with observe(to_stderr=as_json, quiet=quiet, reading=resume or source or "") as observer:
         from tutti import learn
 
         if resume is not None:
-            _alone(context)
+            _alone(given)
             fitted = learn.resume(resume, observer=observer)
         else:
-            fitted = learn.fit(_given(source), observer=observer, **_wanted(context.params))
+            wanted = _wanted(given)
+            fitted = learn.fit(wanted.pop("source"), observer=observer, **wanted)
     if as_json:
         print_json(summary(fitted.result))
 
 
-def _given(source: str | None) -> str:
-    if source is None:
-        from tutti.core import InputError
-
-        raise InputError("There is no data.", fix="Name a file, or a data set such as digits: tutti fit digits")
-    return source
-
-
-def _alone(context: typer.Context) -> None:
+def _alone(given: dict[str, Any]) -> None:
     """Refuses --resume beside what the interrupted run has fixed already."""
     from tutti.core import InputError
 
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in _OF_THE_COMMAND and source is not None and source.name == "COMMANDLINE":
+    for name, parameter in inspect.signature(fit).parameters.items():
+        if name not in _OF_THE_COMMAND and given[name] != parameter.default:
             raise InputError(
                 f"--resume goes on as the run was begun; it takes no {name.replace('_', '-')!r}.",
-                fix=f"Leave it out: tutti fit --resume {context.params['resume']}",
+                fix=f"Leave it out: tutti fit --resume {given['resume']}",
             )
 
 
-def _wanted(options: dict[str, Any]) -> dict[str, Any]:
+def _wanted(given: dict[str, Any]) -> dict[str, Any]:
     """The arguments of `learn.fit` for the options of the command line."""
-    wanted = {name: value for name, value in options.items() if name not in ("source", *_OF_THE_COMMAND)}
+    from tutti.core import InputError
+
+    wanted = {name: value for name, value in given.items() if name not in _OF_THE_COMMAND}
+    if wanted["source"] is None:
+        raise InputError("There is no data.", fix="Name a file, or a data set such as digits: tutti fit digits")
     target = wanted.pop("target")
     wanted["target"] = target[0] if target and len(target) == 1 else target
     wanted["kinds"] = _pairs(wanted.pop("kind"))
@@ -99,8 +94,6 @@ def _wanted(options: dict[str, Any]) -> dict[str, Any]:
     if wanted["test_size"] is None:
         del wanted["test_size"]
     elif wanted["test"] is not None:
-        from tutti.core import InputError
-
         raise InputError("Both --test and --test-size are given.", fix="Leave one of them out.")
     return wanted
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -31,7 +31,7 @@ class LiveObserver(Observer):
         self._drawn = 0.0
         self._status = Status(Text(f"Reading {clean(reading)} ..."), console=screen, spinner="line")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "LiveObserver":
         self._status.start()
         return self
 
@@ -77,7 +77,7 @@ class LiveObserver(Observer):
 
     def on_result(self, result: Mapping[str, Any]) -> None:
         self._rest()
-        self.screen.print(verdict(result))
+        self.screen.print(verdict(result, self.screen.width))
 
     def _draw(self) -> None:
         if self._live is not None and self._board is not None:

@@ -49,7 +49,7 @@ class LogObserver(Observer):
         if part > self._said:
             self._said = part
             self._say(
-                f"Step {board.step:,} of {board.horizon:,}, {clock(board)}; {standing(board)}; leads {leads(board)}"
+                f"Step {board.step:,} of {board.horizon:,}, {clock(board)}; {standing(board)}; best {leads(board)}"
             )
 
     def on_finding(self, finding: Finding) -> None:

@@ -9,7 +9,8 @@ from rich.table import Table
 from tutti.cli._text import TASKS, clean, count, listed
 from tutti.core import Column, Finding, Kind, Role, Schema, Splits
 
-_SHOWN = 15
+_SHOWN = 15  # columns
+_WIDE = 72  # characters of a console that has room for all
 _SEVERITIES = {"notice": "Note", "warning": "Warning", "refused": "Refused"}
 _NOUNS = {
     Kind.NUMBER: "number",
@@ -38,17 +39,19 @@ def kinds(schema: Schema) -> str:
 
 def columns(schema: Schema, width: int) -> Table:
     """A table of the columns: those with a part of their own first, then those set aside, then the features."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+    wide = width >= _WIDE
     table.add_column("column", max_width=max(12, width // 3), overflow="ellipsis", no_wrap=True)
     table.add_column("kind", no_wrap=True)
-    table.add_column("missing", justify="right", no_wrap=True)
-    table.add_column("distinct", justify="right", no_wrap=True)
-    table.add_column("note")
+    for name in ("missing", "distinct") if wide else ("missing",):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("note", overflow="fold")
     rank = {Role.FEATURE: 2, Role.ASIDE: 1}
     ordered = sorted(schema.columns, key=lambda column: rank.get(column.role, 0))
     for column in ordered[:_SHOWN]:
         missing = f"{column.missing:,}" if column.missing else "-"
-        table.add_row(clean(column.name), column.kind.value, missing, f"{column.distinct:,}", _note(column))
+        amounts = (missing, f"{column.distinct:,}") if wide else (missing,)
+        table.add_row(clean(column.name), column.kind.value, *amounts, _note(column))
     if len(ordered) > _SHOWN:
         table.caption = f"... and {len(ordered) - _SHOWN} more"
         table.caption_justify = "left"

@@ -16,6 +16,7 @@ _FITS = {"under": "underfits", "good": "good", "over": "overfits"}
 _BASELINES = {"trivial": "constant", "linear": "linear, tuned", "trees": "boosted trees, tuned"}
 _LOWER_IS_BETTER = ("rmse", "mse", "mae", "log_loss", "brier")
 _USUAL = Setting().to_json()
+_WIDE = 96  # characters of a console on which a score, its interval and the difference share a line
 
 Result = Mapping[str, Any]
 
@@ -34,9 +35,14 @@ def compared(baseline: Mapping[str, Any], higher_is_better: bool) -> str:
     return "not distinguishable"
 
 
-def verdict(result: Result) -> RenderableType:
-    """The panel for a terminal, and below it where the run lies."""
-    parts: list[RenderableType] = [Text(clean(str(result.get("verdict", ""))), "bold"), "", _scores(result), ""]
+def verdict(result: Result, width: int) -> RenderableType:
+    """The panel for a terminal `width` columns wide, and below it where the run lies."""
+    parts: list[RenderableType] = [
+        Text(clean(str(result.get("verdict", ""))), "bold"),
+        "",
+        _scores(result, "  " if width >= _WIDE else "\n"),
+        "",
+    ]
     facts = Table.grid(padding=(0, 2))
     for name, words in _facts(result):
         facts.add_row(Text(name, "bold"), words)
@@ -61,7 +67,7 @@ def lines(result: Result) -> Iterator[str]:
         score = f"{number(baseline['value'])} ({_interval(baseline)})"
         yield f"Baseline {baseline_name(baseline['name'])}: {name} {score}; {difference} ({words})"
     for fact, text in [*_facts(result), *_after(result)]:
-        yield f"{fact}: {text}"
+        yield f"{fact}: {text}" if fact else f"  or: {text}"
 
 
 def _metric(result: Result) -> tuple[str, bool]:
@@ -76,23 +82,21 @@ def _interval(score: Mapping[str, Any]) -> str:
     return interval(score.get("low"), score.get("high")) or "no interval"
 
 
-def _scores(result: Result) -> Table:
+def _scores(result: Result, between: str) -> Table:
+    """Our score and the baselines'; `between` parts a number from its interval: two spaces, or a line end."""
     name, better = _metric(result)
     judged = result.get("test")
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column(f"test rows: {judged.get('n', '?')}" if judged else "no test rows", overflow="fold")
-    table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("95 % interval")
-    table.add_column("tutti's minus it")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+    table.add_column(f"{judged.get('n', '?')} test rows" if judged else "no test rows", overflow="fold")
+    table.add_column(f"{name}, 95 % interval", overflow="fold")
+    table.add_column("tutti less it", overflow="fold")
     if judged:
-        table.add_row("tutti", number(judged["value"]), _interval(judged), "", style="bold")
+        table.add_row("tutti", number(judged["value"]) + between + _interval(judged), "", style="bold")
     for baseline in result.get("baselines", ()):
-        between = interval(baseline.get("difference_low"), baseline.get("difference_high"))
-        difference = (
-            f"{signed(baseline.get('difference'))} ({between})" if between else signed(baseline.get("difference"))
-        )
-        words = "\n".join(part for part in (difference, compared(baseline, better)) if part)
-        table.add_row(baseline_name(baseline["name"]), number(baseline["value"]), _interval(baseline), words)
+        apart = interval(baseline.get("difference_low"), baseline.get("difference_high"))
+        words = (signed(baseline.get("difference")), apart, compared(baseline, better))
+        score = number(baseline["value"]) + between + _interval(baseline)
+        table.add_row(baseline_name(baseline["name"]), score, between.join(word for word in words if word))
     return table
 
 
@@ -128,4 +132,4 @@ def _after(result: Result) -> Iterator[tuple[str, str]]:
     words += [f"{members[name]:,} {name}" for name in ("dropped", "diverged") if members.get(name)]
     yield "Run", f"{run} ({', '.join([duration(result.get('seconds', 0.0)), *words])})"
     yield "Next", f"tutti report {run}"
-    yield "    ", f"tutti predict {run} NEW.csv -o predictions.csv"
+    yield "", f"tutti predict {run} NEW.csv -o predictions.csv"
