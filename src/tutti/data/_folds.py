@@ -1,0 +1,134 @@
+"""Folds of the training rows, by row, by entity, by time, or as they were given."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+from tutti.core import Fold, InputError
+from tutti.data._declaration import SMALL, Declaration, Pairs, Rows, Splitter
+from tutti.data._hold_out import first_rows, merged_classes
+from tutti.data._time_order import chain, last_part, most_chains
+
+SMALL_FOLD = 5  # in a small table folds shrink until each judges on about this many rows
+STRATIFIED_ENTITIES = 10_000  # above, entities are folded without regard to class: it would take minutes
+JUDGED_TIME = 1 / 3  # the share of training rows, last in time, that judges where entities are held out as well
+
+_k_fold: Callable[..., Any] = KFold
+_stratified: Callable[..., Any] = StratifiedKFold
+_by_group: Callable[..., Any] = GroupKFold
+_by_group_and_class: Callable[..., Any] = StratifiedGroupKFold
+
+
+def make_folds(asked: Declaration, pool: Rows) -> list[Fold]:
+    """The folds of the training rows, of the kind asked for; a single hold-out is one of them."""
+    if asked.rows < SMALL:
+        asked.shrink(max(2, len(pool) // SMALL_FOLD), f"{asked.rows} rows are few")
+    if asked.folds > len(pool):
+        raise InputError(
+            f"{asked.folds} folds of {len(pool)} training rows.", fix=f"Give --folds {len(pool)} or fewer."
+        )
+    ways: dict[str, Callable[[Declaration, Rows], list[Fold]]] = {
+        "group": _entity_folds,
+        "time": _time_folds,
+        "group-time": _entity_time_folds,
+    }
+    made = ways.get(asked.kind, _row_folds)(asked, pool)
+    if asked.single:
+        return made[-1:] if asked.kind == "time" else made[:1]
+    return made
+
+
+def given_folds(asked: Declaration, folds: Pairs | Splitter, pool: Rows) -> list[Fold]:
+    """Folds from pairs of the table's row numbers, or from a splitter that is shown the training rows."""
+    pairs: Iterable[tuple[Any, Any]] = []
+    if isinstance(folds, Splitter):
+        target = None if asked.target is None else asked.target[pool]
+        groups = None if asked.groups is None else asked.groups[pool]
+        try:
+            pairs = [(pool[train], pool[judged]) for train, judged in folds.split(pool, target, groups)]
+        except ValueError as error:
+            raise InputError(f"The given splitter fails: {error}") from error
+    else:
+        pairs = folds
+    made = [Fold(train=np.sort(train), validation=np.sort(judged)) for train, judged in pairs]
+    if not made:
+        raise InputError("No folds were given.", fix="Give at least one pair of training and validation rows.")
+    return made
+
+
+def _row_folds(asked: Declaration, pool: Rows) -> list[Fold]:
+    """Each row of the pool stands where the row that it copies was dealt."""
+    dealt, place = first_rows(pool, asked.alike)
+    if asked.target is None or asked.kind == "random":
+        asked.shrink(len(dealt), f"{len(dealt)} training rows differ")
+        parts = _k_fold(asked.folds, shuffle=True, random_state=asked.seed).split(dealt)
+    else:
+        strata = _strata(asked, asked.target[dealt])
+        parts = _stratified(asked.folds, shuffle=True, random_state=asked.seed).split(dealt, strata)
+    made = []
+    for _, drawn in parts:
+        judged = np.isin(place, drawn)
+        made.append(Fold(train=pool[~judged], validation=pool[judged]))
+    return made
+
+
+def _strata(asked: Declaration, target: Int[np.ndarray, " some"]) -> Int[np.ndarray, " some"]:
+    """Classes as strata; the folds shrink to the smallest class of two or more rows (a single hold-out does not)."""
+    if asked.single:
+        return merged_classes(target, asked.folds)
+    counts = np.bincount(target)
+    rarest = int(np.where(counts < 2, len(target) + 1, counts).argmin())
+    if counts[rarest] >= 2:
+        asked.shrink(int(counts[rarest]), f"class {asked.class_name(rarest)!r} has {counts[rarest]} training rows")
+    return merged_classes(target, 2)
+
+
+def _entity_parts(asked: Declaration, pool: Rows) -> list[Rows]:
+    """The rows of `pool` shared out by entity, one part per fold."""
+    assert asked.groups is not None
+    groups, whole = asked.groups[pool], int(asked.groups.max()) + 1
+    count = len(np.unique(groups))
+    if whole < asked.folds and not asked.single:
+        raise InputError(f"{asked.folds} folds of {whole} groups.", fix=f"Give --folds {whole} or fewer.")
+    if count < 2:
+        raise InputError(
+            "The training rows are of one group; no group can be held out.", fix="Group by another column."
+        )
+    asked.shrink(count, f"the rows to validate on are of {count} groups")
+    if asked.target is not None and count <= STRATIFIED_ENTITIES:
+        strata = merged_classes(asked.target[pool], asked.folds)
+        drawn = _by_group_and_class(asked.folds, shuffle=True, random_state=asked.seed).split(pool, strata, groups)
+        parts = [pool[judged] for _, judged in drawn]
+        if all(len(part) for part in parts):
+            return parts
+    return [pool[judged] for _, judged in _by_group(asked.folds).split(pool, groups=groups)]
+
+
+def _entity_folds(asked: Declaration, pool: Rows) -> list[Fold]:
+    parts = _entity_parts(asked, pool)
+    return [Fold(train=np.setdiff1d(pool, judged), validation=judged) for judged in parts]
+
+
+def _time_folds(asked: Declaration, pool: Rows) -> list[Fold]:
+    assert asked.line is not None
+    most = most_chains(asked.line, pool)
+    if most < 1:
+        raise InputError("All training rows have the same time; no fold in time exists.", fix="Leave out --time.")
+    asked.shrink(most, f"the training rows have {most + 1} different times")
+    return chain(asked.line, pool, asked.folds)
+
+
+def _entity_time_folds(asked: Declaration, pool: Rows) -> list[Fold]:
+    """Each fold validates on its entities in the last third of time and trains on the other entities before it."""
+    assert asked.line is not None
+    assert asked.groups is not None
+    start = last_part(asked.line, pool, JUDGED_TIME)
+    past = pool[asked.line.ranks[pool] < asked.line.train_end(start)]
+    made = []
+    for judged in _entity_parts(asked, pool[asked.line.ranks[pool] >= start]):
+        others = ~np.isin(asked.groups[past], asked.groups[judged])
+        made.append(Fold(train=past[others], validation=judged))
+    return made
