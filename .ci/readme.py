@@ -1,0 +1,84 @@
+"""Runs what README.md shows: its `python` blocks and its `$ tutti …` lines, in order, in an empty folder.
+
+The files that the README names are made up here, small and seeded, so that nothing is downloaded.
+A block after the line `<!-- not run -->` is left out.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+BLOCK = re.compile(r"(<!-- not run -->\n+)?^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def make_files(folder: Path) -> None:
+    """titanic.csv (like the real one, not it), new.csv (without the target) and sales.parquet."""
+    draw = np.random.default_rng(0)
+    sex = draw.choice(["female", "male"], 400)
+    grade = draw.integers(1, 4, 400)
+    age = draw.integers(1, 70, 400).astype(float)
+    survived = (draw.random(400) < np.where(sex == "female", 0.85, 0.35) - 0.1 * grade).astype(int)
+    missing = draw.random(400) < 0.2
+    fare = draw.random(400) * 100 / grade
+    passengers = pa.table(
+        {"survived": survived, "pclass": grade, "sex": sex, "age": pa.array(age, mask=missing), "fare": fare}
+    )
+    pyarrow.csv.write_csv(passengers, folder / "titanic.csv")
+    pyarrow.csv.write_csv(passengers.drop(["survived"]).slice(0, 20), folder / "new.csv")
+    day = np.repeat(np.arange(150), 3)
+    sales = pa.table(
+        {
+            "date": np.datetime64("2024-01-01") + day,
+            "store": np.tile(["north", "south", "west"], 150),
+            "amount": 50 + 10 * (day % 7) + 5 * draw.random(450),
+        }
+    )
+    pyarrow.parquet.write_table(sales, folder / "sales.parquet")
+
+
+def examples(text: str) -> Iterator[list[str]]:
+    """The commands to run: one per `$ tutti` line, and one for all python blocks, which share their names."""
+    python = []
+    for skipped, language, body in BLOCK.findall(text):
+        if skipped:
+            continue
+        if language == "python":
+            python.append(body)
+        for line in body.splitlines():
+            if line.startswith("$ tutti"):
+                words = shlex.split(line[1:], comments=True)
+                yield [str(Path(sys.executable).with_name("tutti")), *words[1:]]
+    if python:
+        yield [sys.executable, "-c", "\n".join(python)]
+
+
+def main() -> int:
+    text = Path(sys.argv[1]).read_text(encoding="utf8")
+    failed = ran = 0
+    with tempfile.TemporaryDirectory() as folder:
+        make_files(Path(folder))
+        for command in examples(text):
+            begin = time.monotonic()
+            done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+            ran += 1
+            failed += done.returncode != 0
+            shown = "python blocks" if command[1] == "-c" else " ".join(["tutti", *command[1:]])
+            print(f"{'ok' if done.returncode == 0 else 'FAILED':7} {time.monotonic() - begin:5.0f} s  {shown}")
+            if done.returncode:
+                print(done.stdout, done.stderr, sep="\n")
+    print(f"{ran} examples, {failed} failed")
+    return int(failed > 0 or ran == 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
