@@ -29,7 +29,7 @@ class Table:
     schema: Schema
     numbers: Float[np.ndarray, "rows number"]
     codes: Int[np.ndarray, "rows category"]
-    target: Shaped[np.ndarray, "rows *targets"] | None = None
+    target: Shaped[np.ndarray, " rows *targets"] | None = None
     time: Shaped[np.ndarray, " rows"] | None = None
     group: Shaped[np.ndarray, " rows"] | None = None
     series: Shaped[np.ndarray, " rows"] | None = None
@@ -76,7 +76,7 @@ class Table:
         )
 
 
-def _content(values: Shaped[np.ndarray, "rows *columns"]) -> bytes | memoryview:
+def _content(values: Shaped[np.ndarray, " rows *columns"]) -> bytes | memoryview:
     """Bytes that are the same for the same values."""
     if values.dtype.kind == "O":
         return json.dumps(values.ravel().tolist()).encode("utf8")
