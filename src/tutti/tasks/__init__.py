@@ -1,1 +1,15 @@
-"""."""
+"""What is asked of a network: regression, binary, multiclass and multilabel tasks, inferred from a target."""
+
+from tutti.tasks._classes import Binary as Binary
+from tutti.tasks._classes import Multiclass as Multiclass
+from tutti.tasks._classes import class_weights as class_weights
+from tutti.tasks._infer import KINDS as KINDS
+from tutti.tasks._infer import TASKS as TASKS
+from tutti.tasks._infer import infer as infer
+from tutti.tasks._infer import task_from_json as task_from_json
+from tutti.tasks._multilabel import MultiLabel as MultiLabel
+from tutti.tasks._regression import Regression as Regression
+from tutti.tasks._regression import restore as restore
+from tutti.tasks._regression import standardise as standardise
+from tutti.tasks._regression import target_statistics as target_statistics
+from tutti.tasks._task import Task as Task
