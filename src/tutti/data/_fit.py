@@ -29,8 +29,6 @@ def fit_front(network: torch_nn.Module, numbers: Numbers, codes: Codes) -> dict[
     Means, variances and extremes use all rows in float64; quantiles use all rows up to SAMPLE, else that many drawn
     by a fixed key. A feature without any finite value, or with a single one, yields 0.
     """
-    if len(numbers) != len(codes):
-        raise core.InputError(f"{len(numbers)} rows of numbers and {len(codes)} rows of codes; expected as many.")
     fitted: dict[str, Tensor] = {}
     for prefix, layer in network.named_modules():
         for name, value in statistics(layer, numbers, codes).items():
@@ -46,14 +44,14 @@ def statistics(layer: torch_nn.Module, numbers: Numbers, codes: Codes) -> dict[s
     return {}
 
 
-def _sampled(numbers: Numbers) -> Numbers:
+def _sampled(numbers: Numbers) -> Float[np.ndarray, "sample number"]:
     if len(numbers) <= SAMPLE:
         return numbers
-    chosen: Numbers = numbers[np.sort(core.permutation(_KEY, len(numbers))[:SAMPLE])]
+    chosen: np.ndarray = numbers[np.sort(core.permutation(_KEY, len(numbers))[:SAMPLE])]
     return chosen
 
 
-def _finite(numbers: Numbers, column: int) -> Float[np.ndarray, " rows"]:
+def _finite(numbers: Numbers, column: int) -> Float[np.ndarray, " value"]:
     """The finite values of a column in float64; a single 0 where there is none."""
     values = numbers[:, column].astype(np.float64)
     values = values[np.isfinite(values)]
@@ -79,25 +77,25 @@ def _affine(layer: nn.Affine, numbers: Numbers, codes: Codes) -> dict[str, np.nd
     return {"centre": found[:, 0], "scale": found[:, 1], "fill": found[:, 2]}
 
 
-def _unscaled(x: Float[np.ndarray, " rows"]) -> tuple[float, float, float]:
+def _unscaled(x: Float[np.ndarray, " value"]) -> tuple[float, float, float]:
     return 0.0, 1.0, x.mean()
 
 
-def _standard(x: Float[np.ndarray, " rows"]) -> tuple[float, float, float]:
+def _standard(x: Float[np.ndarray, " value"]) -> tuple[float, float, float]:
     mean, sd = x.mean(), x.std()
     # rounding leaves a constant column with an sd of about 1e-16 of its mean
     return mean, _inverse(sd if sd > 1e-12 * abs(mean) else 0.0), mean
 
 
-def _minmax(x: Float[np.ndarray, " rows"]) -> tuple[float, float, float]:
+def _minmax(x: Float[np.ndarray, " value"]) -> tuple[float, float, float]:
     return x.min(), _inverse(x.max() - x.min()), x.mean()
 
 
-def _symmetric(x: Float[np.ndarray, " rows"]) -> tuple[float, float, float]:
+def _symmetric(x: Float[np.ndarray, " value"]) -> tuple[float, float, float]:
     return (x.min() + x.max()) / 2, 2 * _inverse(x.max() - x.min()), x.mean()
 
 
-def _robust(x: Float[np.ndarray, " rows"]) -> tuple[float, float, float]:
+def _robust(x: Float[np.ndarray, " value"]) -> tuple[float, float, float]:
     low, median, high = np.quantile(x, [0.25, 0.5, 0.75])
     scale = _inverse(high - low)
     # a column whose middle half is one value, such as a rare flag, takes half its range instead
