@@ -12,6 +12,7 @@ from tutti.core import Column, Finding, Kind, Role, Schema, Splits
 _SHOWN = 15  # columns
 _WIDE = 72  # characters of a console that has room for all
 _SEVERITIES = {"notice": "Note", "warning": "Warning", "refused": "Refused"}
+_HOW = {"group": "grouped", "time": "time-ordered", "group-time": "grouped, time-ordered"}
 _NOUNS = {
     Kind.NUMBER: "number",
     Kind.CATEGORY: "category",
@@ -30,7 +31,7 @@ def size(source: str, schema: Schema) -> str:
 
 def kinds(schema: Schema) -> str:
     """`7 number, 5 category, 2 boolean` over the features, then what is set aside."""
-    features = schema.with_role(Role.FEATURE)
+    features = schema.inputs
     amounts = [(noun, sum(c.kind == kind for c in features)) for kind, noun in _NOUNS.items()]
     words = ", ".join(f"{amount} {noun}" for noun, amount in amounts if amount)
     aside = schema.with_role(Role.ASIDE)
@@ -81,11 +82,12 @@ def _counts(task: Mapping[str, Any]) -> str:
 
 def declared(splits: Splits) -> str:
     """`712 rows to train on, in 5 stratified folds; 179 held out for the test`."""
-    how = {"group": "grouped", "time": "time-ordered"}.get(splits.kind, splits.kind)
+    how = _HOW.get(splits.kind, splits.kind)
     held = f"{len(splits.test):,} held out for the test" if len(splits.test) else "none held out"
     folds = f"{len(splits.folds)} {how} fold{'' if len(splits.folds) == 1 else 's'}"
     unit = "" if splits.unit == "row" else f"; intervals by {splits.unit}"
-    return f"{count(splits.rows - len(splits.test), 'row')} to train on, in {folds}; {held}{unit}"
+    purged = f"; {len(splits.purged):,} left out between them" if len(splits.purged) else ""
+    return f"{count(len(splits.train), 'row')} to train on, in {folds}; {held}{purged}{unit}"
 
 
 def finding(found: Finding) -> str:
