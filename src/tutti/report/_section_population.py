@@ -1,0 +1,211 @@
+"""The population: every setting that was tried, how it learned, and whether the winner fits well."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tutti.report._chart_curves import Curve, curve_chart
+from tutti.report._facts import Facts
+from tutti.report._html import Child, Markup, join, tag
+from tutti.report._numbers import compact, count, decimals, exact, fixed, interval, is_number
+from tutti.report._parts import Section, figure, figures, quiet, scroller, table, unfold
+from tutti.report._words import capital, plural, spaced
+
+RATE, DECAY = "learning_rate", "weight_decay"
+MANY_SETTINGS = 200
+
+
+def population(facts: Facts) -> Section:
+    """The heat map learning rate × weight decay where there is one, and all settings in order."""
+    settings = facts.details.get("settings") or []
+    if not settings:
+        return Section(key="population", title="The population")
+    members = facts.result.get("members") or {}
+    said = f"{plural(len(settings), 'setting')} of hyper-parameters"
+    folds = (facts.details.get("splits") or {}).get("folds")
+    said += f", each on {plural(folds, 'fold')}" if is_number(folds) else ""
+    said += ", trained side by side."
+    for word in ("dropped", "diverged"):
+        number = sum(s.get("status") == word for s in settings)
+        said += (
+            f" {plural(number, 'setting was', 'settings were')} dropped on the way."
+            if number and word == "dropped"
+            else ""
+        )
+        said += f" {plural(number, 'setting')} diverged." if number and word == "diverged" else ""
+    if is_number(members.get("trained")):
+        said += f" {plural(members['trained'], 'network')} in all."
+    rates, decays = (sorted({s["setting"].get(k) for s in settings if k in s["setting"]}) for k in (RATE, DECAY))
+    board = _board(facts, settings)
+    parts: list[Child] = []
+    if len(rates) > 1 and len(decays) > 1:
+        parts += [
+            _heat_map(facts, settings, rates, decays),
+            unfold(f"All {len(settings)} settings, best first", board),
+        ]
+    else:
+        parts.append(board if len(settings) <= 12 else unfold(f"All {len(settings)} settings, best first", board))
+    return Section(key="population", title="The population", said=said, shown=parts)
+
+
+def curves(facts: Facts) -> Section:
+    """The winner's loss and score over the steps, all other settings faint behind."""
+    loss, fitted, score = (facts.curve(name) for name in ("train_loss", "train_score", "score"))
+    tracks = [t for t in facts.tracks() if not t.winner]
+    charts = []
+    if len(loss) > 1:
+        front = [Curve(name="training", points=loss, class_="plain")]
+        behind = [t.train_loss for t in tracks if len(t.train_loss) > 1]
+        charts.append(_curve_figure("loss-chart", front, behind, axis="training loss"))
+    if len(score) > 1:
+        front = [Curve(name="validation", points=score, class_="strong")]
+        front += [Curve(name="training", points=fitted, class_="plain")] if len(fitted) > 1 else []
+        behind = [t.score for t in tracks if len(t.score) > 1]
+        charts.append(_curve_figure("curve-chart", front, behind, axis=facts.metric_words))
+    if not charts:
+        return Section(key="curves", title="Learning curves")
+    said = "The winning setting in front, means over its folds"
+    said += f"; {plural(len(tracks), 'other setting')} faint behind it." if tracks else "."
+    parts = [figures(*charts), _curve_table(facts)]
+    return Section(key="curves", title="Learning curves", said=said, shown=parts)
+
+
+def fit_quality(facts: Facts) -> Section:
+    """Under, good or over, with the remedy."""
+    quality = facts.result.get("fit_quality")
+    if not quality:
+        return Section(key="fit", title="Fit quality")
+    words = {
+        "good": "Good fit: it learned what the training rows say, and holds on rows that it never saw.",
+        "under": "Under-fitted: the training rows themselves are not yet learned well.",
+        "over": "Over-fitted: it knows its training rows much better than rows that it never saw.",
+    }
+    parts: list[Child] = []
+    fitted, score = facts.curve("train_score"), facts.curve("score")
+    if fitted and score:
+        places = decimals([fitted[-1][1], score[-1][1]])
+        name = facts.metric_words
+        parts.append(
+            tag(
+                "p",
+                f"At the end, {name} was ",
+                exact(fitted[-1][1], fixed(fitted[-1][1], places)),
+                " on training rows and ",
+                exact(score[-1][1], fixed(score[-1][1], places)),
+                " on validation rows.",
+            )
+        )
+    remedy = facts.details.get("remedy")
+    parts.append(tag("p", tag("strong", "Remedy: "), str(remedy)) if remedy else None)
+    return Section(key="fit", title="Fit quality", said=words.get(str(quality), str(quality)), shown=parts)
+
+
+def _heat_map(facts: Facts, settings: Sequence[Mapping[str, Any]], rates: list[float], decays: list[float]) -> Markup:
+    """A table whose shade follows the score; in each cell the best setting with that rate and decay."""
+    sign = 1 if facts.higher_is_better else -1
+    cells: dict[tuple[float, float], Mapping[str, Any]] = {}
+    for s in settings:
+        key = (s["setting"].get(RATE), s["setting"].get(DECAY))
+        rank = sign * s["score"] if is_number(s.get("score")) else float("-inf")
+        if key not in cells or rank > cells[key]["rank"] or facts.is_best(s["setting"]):
+            cells[key] = {**s, "rank": rank}
+    ranks = sorted({c["rank"] for c in cells.values() if is_number(c["rank"])})
+    places = decimals(c.get("score") for c in cells.values())
+    head = [tag("th", "Learning rate", scope="col", class_="corner")]
+    head += [tag("th", compact(d), scope="col", class_="number") for d in decays]
+    body = []
+    for rate in reversed(rates):
+        row = [tag("th", compact(rate), scope="row", class_="number")]
+        row += [_heat_cell(facts, cells.get((rate, decay)), ranks, places) for decay in decays]
+        body.append(tag("tr", *row))
+    over = tag("tr", tag("td"), tag("th", "Weight decay", scope="colgroup", colspan=len(decays)))
+    shown = tag(
+        "table",
+        tag(
+            "caption",
+            f"Validation {facts.metric_words} by learning rate and weight decay. The stronger the shade, the better.",
+        ),
+        tag("thead", over, tag("tr", *head)),
+        tag("tbody", *body),
+        class_="heat",
+    )
+    return scroller(shown)
+
+
+def _heat_cell(facts: Facts, cell: Mapping[str, Any] | None, ranks: list[float], places: int) -> Markup:
+    """The value, and a word where the setting won, was dropped or diverged: nothing is said by colour alone."""
+    if cell is None:
+        return tag("td", tag("span", "not tried", class_="small"), class_="number")
+    best, status = facts.is_best(cell["setting"]), str(cell.get("status") or "")
+    word = "best" if best else status if status in ("dropped", "diverged") else ""
+    shade = round(9 * ranks.index(cell["rank"]) / max(len(ranks) - 1, 1)) if cell["rank"] in ranks else 0
+    value = exact(cell.get("score"), fixed(cell.get("score"), places))
+    classes = (
+        f"number shade-{shade}" + (" winner" if best else "") + (" gone" if word in ("dropped", "diverged") else "")
+    )
+    return tag("td", value, tag("span", word, class_="small") if word else None, class_=classes)
+
+
+def _board(facts: Facts, settings: Sequence[Mapping[str, Any]]) -> Markup:
+    """All settings, best first; only hyper-parameters that differ get a column."""
+    sign = -1 if facts.higher_is_better else 1
+    names = list(dict.fromkeys(k for s in settings for k in s["setting"]))
+    varied = [k for k in names if len({repr(s["setting"].get(k)) for s in settings}) > 1] or names[:1]
+    ordered = sorted(settings, key=lambda s: sign * s["score"] if is_number(s.get("score")) else float("inf"))
+    ordered = sorted(ordered, key=lambda s: not facts.is_best(s["setting"]))
+    shown = ordered[:MANY_SETTINGS]
+    places = decimals(s.get("score") for s in settings)
+    rows: list[list[Child]] = []
+    for number, s in enumerate(shown, 1):
+        value = exact(s.get("score"), fixed(s.get("score"), places))
+        ends = interval(s.get("low"), s.get("high"), places)
+        status = "best" if facts.is_best(s["setting"]) else str(s.get("status") or "")
+        row: list[Child] = [count(number), *(compact(s["setting"].get(k)) for k in varied)]
+        rows.append([*row, [value, ends], status, count(s.get("steps"))])
+    head = ["Place", *(capital(spaced(k)) for k in varied), f"Validation {facts.metric_words}", "Status", "Steps"]
+    same = [f"{spaced(k)} {compact(settings[0]['setting'].get(k))}" for k in names if k not in varied]
+    caption = "Settings, best first." + (f" The same for all: {', '.join(same)}." if same else "")
+    strong = [i for i, s in enumerate(shown) if facts.is_best(s["setting"])]
+    made = table(caption, head, rows, words=(len(varied) + 2,), strong=strong)
+    if len(ordered) > len(shown):
+        return join([made, quiet(f"{plural(len(ordered) - len(shown), 'more setting')} below these.")])
+    return made
+
+
+def _curve_figure(
+    key: str, front: list[Curve], behind: Sequence[Sequence[tuple[float, float]]], *, axis: str
+) -> Markup:
+    ways = []
+    for curve in front:
+        (first, start), (last, end) = curve.points[0], curve.points[-1]
+        places = decimals([start, end])
+        way = f"{curve.name} from {fixed(start, places)} at step {count(first)}"
+        ways.append(f"{way} to {fixed(end, places)} at step {count(last)}")
+    words = {"strong": "solid", "plain": "dashed"}
+    chart = curve_chart(
+        key,
+        front,
+        behind,
+        title=f"{capital(axis)} over the steps",
+        description=f"{capital('; '.join(ways))}.",
+        axis=axis,
+    )
+    lines = ", ".join(f"{c.name} {words[c.class_]}" for c in front)
+    return figure(chart, f"{capital(axis)}: {lines}." if len(front) > 1 else f"{capital(axis)}.")
+
+
+def _curve_table(facts: Facts) -> Markup | None:
+    """The curves in numbers, at a dozen steps."""
+    names = [n for n in ("train_loss", "train_score", "score") if facts.curve(n)]
+    values = {n: dict(facts.curve(n)) for n in names}
+    steps = sorted({s for n in names for s in values[n]})
+    stride = max(1, -(-len(steps) // 12))
+    chosen = steps[::stride] if (len(steps) - 1) % stride == 0 else [*steps[::stride], steps[-1]]
+    places = {n: decimals(values[n].values()) for n in names}
+    rows: list[list[Child]] = []
+    for step in chosen:
+        found = [values[n].get(step) for n in names]
+        cells = [exact(v, fixed(v, places[n])) for n, v in zip(names, found, strict=True)]
+        rows.append([count(step), *cells])
+    words = {"train_loss": "Training loss", "train_score": f"Training {facts.metric_words}"}
+    head = ["Step", *(words.get(n, f"Validation {facts.metric_words}") for n in names)]
+    return unfold("The curves in numbers", table("The winning setting over the steps.", head, rows, words=()))

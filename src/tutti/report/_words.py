@@ -1,0 +1,61 @@
+"""Names of ours as a reader says them."""
+
+from collections.abc import Sequence
+
+_METRICS = {
+    "auc": "AUC",
+    "rmse": "RMSE",
+    "mse": "MSE",
+    "mae": "MAE",
+    "r2": "R²",
+    "f1": "F1",
+    "brier": "Brier score",
+}
+_TASKS = {
+    "regression": "regression",
+    "binary": "two classes",
+    "multiclass": "several classes",
+    "multilabel": "several labels at once",
+}
+_SPLITS = {
+    "random": "at random",
+    "stratified": "at random, with the classes in equal shares",
+    "group": "by group: all rows of a group stand on one side",
+    "time": "in the order of time: validation always comes after training",
+    "given": "as given by the user",
+}
+
+
+def metric_words(name: str) -> str:
+    return _METRICS.get(name, spaced(name))
+
+
+def task_words(kind: str) -> str:
+    return _TASKS.get(kind, spaced(kind))
+
+
+def split_words(kind: str) -> str:
+    return _SPLITS.get(kind, spaced(kind))
+
+
+def spaced(name: str) -> str:
+    """learning_rate → learning rate."""
+    return name.replace("_", " ")
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def plural(number: float, word: str, words: str = "") -> str:
+    """1 fold, 5 folds, 1,200 rows."""
+    return f"{number:,.0f} {word if number == 1 else words or word + 's'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """a, b and c."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def shorten(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
