@@ -1,7 +1,7 @@
 """The predictor: what a fit leaves behind, an ensemble of networks that turns features into predictions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from tutti.core import InputError, TableShape, configure
 from tutti.models import MODELS
 from tutti.runs import Run
-from tutti.search import Affine, predict
-from tutti.tasks import Task, task_from_json
+from tutti.tasks import Affine, Task, answers, task_from_json
 
 BATCH = 8192  # rows in one pass
 
@@ -55,7 +54,7 @@ class Predictor:
         for a in range(0, max(1, len(numbers)), BATCH):
             x = torch.as_tensor(np.ascontiguousarray(numbers[a : a + BATCH]), device=device)
             c = torch.as_tensor(np.ascontiguousarray(codes[a : a + BATCH]), device=device).long()
-            parts.append(predict(self.task, network(x, c), affine, int(getattr(network, "replicas", 1))).cpu())
+            parts.append(answers(self.task, network(x, c), affine, int(getattr(network, "replicas", 1))).cpu())
         return torch.cat(parts).numpy()
 
     def save(self, run: Run) -> None:
@@ -66,33 +65,32 @@ class Predictor:
         for i, affine in enumerate(self.affines):
             tensors |= {f"{i}.centre": affine.centre, f"{i}.scale": affine.scale}
         run.write_tensors("model.safetensors", tensors)
-        shape = {"numbers": self.shape.numbers, "levels": list(self.shape.levels)}
+        shape = asdict(self.shape)
         description = {"model": dict(self.model), "shape": shape, "networks": len(self.networks)}
         run.write_json("model.json", {**description, "task": self.task.to_json()})
 
     @classmethod
-    def load(cls, run: Run, build: Callable[[], nn.Module] | None = None) -> "Predictor":
-        """Reads a saved predictor. A network of the user's own needs its builder: no code is ever loaded."""
+    def load(cls, run: Run, build: Callable[[TableShape, int], nn.Module] | None = None) -> "Predictor":
+        """Reads a saved predictor. A network of the user's own needs its builder, a function of (shape, outputs):
+        no code is ever loaded."""
         description = run.read_json("model.json")
         task = task_from_json(description["task"])
-        shape = TableShape(numbers=description["shape"]["numbers"], levels=tuple(description["shape"]["levels"]))
+        given = description["shape"]
+        shape = TableShape(
+            numbers=given["numbers"], levels=tuple(given["levels"]), missing=tuple(given["missing"])
+        )
         if description["model"]["name"] == CUSTOM:
             if build is None:
                 raise InputError(
                     f"{run.folder} holds a network of your own, and code is never loaded from a run.",
                     fix="Pass the function that builds it: tutti.load(folder, model=build).",
                 )
-            make = build
         else:
-            config = configure("model", MODELS, description["model"])
-
-            def make() -> nn.Module:
-                return config.build(shape, task.outputs)
-
+            build = configure("model", MODELS, description["model"]).build
         tensors = run.read_tensors("model.safetensors", "torch")
         networks, affines = [], []
         for i in range(description["networks"]):
-            network = make()
+            network = build(shape, task.outputs)
             head = f"{i}.network."
             own = {k.removeprefix(head): v for k, v in tensors.items() if k.startswith(head)}
             _load(network, own, str(run.folder))

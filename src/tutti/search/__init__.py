@@ -2,9 +2,7 @@
 
 from tutti.search._grid import Grid as Grid
 from tutti.search._grid import default_grid as default_grid
-from tutti.search._judge import Affine as Affine
 from tutti.search._judge import Judge as Judge
-from tutti.search._judge import predict as predict
 from tutti.search._record import Candidate as Candidate
 from tutti.search._record import Decision as Decision
 from tutti.search._record import Point as Point

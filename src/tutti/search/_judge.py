@@ -4,19 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Num
-from torch import Tensor
 
 from tutti.metrics import METRICS, Metric
-from tutti.tasks import Task
+from tutti.tasks import Affine, Task, answers
 from tutti.training import Population
-
-
-@dataclass(frozen=True, kw_only=True)
-class Affine:
-    """How one stream's standardised outputs become values: value = centre + scale · output."""
-
-    centre: Float[Tensor, " out"]
-    scale: Float[Tensor, " out"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +43,7 @@ class Judge:
         """Probabilities, or values in their own units, of every setting's member of one stream."""
         output = population.outputs(stream, rows)
         affine = self.affines[stream] if self.affines else None
-        return predict(self.task, output, affine, population.program.replicas).cpu().numpy()
+        return answers(self.task, output, affine, population.program.replicas).cpu().numpy()
 
     def score(self, rows: np.ndarray, prediction: Float[np.ndarray, "row out"]) -> float:
         return self.measure.function(self.target[rows], prediction)
@@ -69,10 +60,3 @@ class Judge:
         """Each row's contribution to the metric, or None where the metric is no mean over rows."""
         return self.measure.per_row(self.target[rows], prediction)
 
-
-def predict(task: Task, output: Tensor, affine: Affine | None, replicas: int) -> Tensor:
-    """Predictions [..., batch, out] from a network's outputs [..., batch, (replica,) out]."""
-    prediction: Tensor = task.predict(output)
-    if replicas > 1:
-        prediction = prediction.mean(-2)
-    return prediction if affine is None else prediction * affine.scale + affine.centre

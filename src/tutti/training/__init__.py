@@ -1,6 +1,7 @@
 """The population engine: members, plan, executors, steps."""
 
 from tutti.training._executors import stacks as stacks
+from tutti.training._plan import ExecutorName as ExecutorName
 from tutti.training._plan import Plan as Plan
 from tutti.training._plan import Rung as Rung
 from tutti.training._population import Population as Population

@@ -97,8 +97,8 @@ class Population:
         before = self.alive.clone()
         for step, batch in zip(range(first, last), self.program.batches(first, last), strict=True):
             total += self._one_step(step, *batch, keys[step - first])
-            if (step + 1) % self.plan.average_every == 0 or step + 1 == last:
-                self._average(step + 1)
+            if (step + 1) % self.plan.average_every == 0:
+                self._average((step + 1) // self.plan.average_every)
         self.step = last
         self._record_frozen(before)
         return (total / (last - first)).view(len(self.settings), self.streams)
@@ -130,8 +130,7 @@ class Population:
             )
         return loss
 
-    def _average(self, step: int) -> None:
-        updates = -(-step // self.plan.average_every)
+    def _average(self, updates: int) -> None:
         weight = (AVERAGE_POWER + 1) / (updates + AVERAGE_POWER)
         self.average.lerp_(self.weights, weight)
 

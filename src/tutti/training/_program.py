@@ -15,14 +15,10 @@ from tutti.training._problem import Problem
 from tutti.training._storage import Layout
 
 GATHER_BYTES = 32 * 2**20  # rows of many steps are gathered at once, up to this size
+AHEAD_BYTES = 512 * 2**20  # the front is evaluated on all rows ahead of training, up to this size
 FRONT_CHUNK = 65_536  # rows of the front that are evaluated at once
 
 _INDIVIDUALS = frozenset(f.name for f in fields(Setting))
-
-
-def solo_device() -> torch.device:
-    """The device on which a population trains where none is named."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Program:
@@ -30,7 +26,8 @@ class Program:
 
     template   one network body, whose parameters give the layout
     initial    [stream, weights]: initial weights, drawn per (seed, fold)
-    prepared   inputs of the body, [streams·rows, …] (or [rows, …] where all streams see the same)
+    prepared   inputs of the body, [streams·rows, …]; or the problem's own, [rows, …], where there is no front,
+               or where the front's results are too large to keep: it is then evaluated batch by batch
     """
 
     def __init__(self, problem: Problem, batch_size: int) -> None:
@@ -47,7 +44,10 @@ class Program:
         self.initial = torch.stack([self.layout.flatten(dict(b.named_parameters())) for b in bodies]).detach()
         self.streams = len(problem.streams)
         self._prefix = "body." if self._front is not None else ""
-        self.prepared, self._own_inputs = self._prepare()
+        self._fronts = [self._fitted_front(f) for f in range(self.streams)]
+        self._own_inputs = self._front is not None and self._front_bytes() <= AHEAD_BYTES
+        self._late = self._front is not None and not self._own_inputs
+        self.prepared = self._prepare() if self._own_inputs else problem.inputs
         targets = [problem.target if s.target is None else s.target for s in problem.streams]
         self._own_target = any(s.target is not None for s in problem.streams)
         self._target = torch.cat(targets) if self._own_target else problem.target
@@ -60,27 +60,39 @@ class Program:
             network = self.problem.build()
         return network.to(self.problem.target.device)
 
-    def _prepare(self) -> tuple[tuple[Tensor, ...], bool]:
-        """The body's inputs, evaluated once for each stream through its own front."""
-        if self._front is None:
-            return self.problem.inputs, False
+    def _front_bytes(self) -> int:
+        """Size of the front's results on all rows and streams."""
+        one = self._apply_front(0, tuple(x[:1] for x in self.problem.inputs))
+        return sum(x.numel() * x.element_size() for x in one) * self.problem.rows * self.streams
+
+    def _prepare(self) -> tuple[Tensor, ...]:
+        """The body's inputs on all rows, evaluated once for each stream through its own front."""
         parts: list[tuple[Tensor, ...]] = []
         for stream in range(self.streams):
-            front = self.front(stream)
-            with torch.no_grad():
-                chunks = [
-                    _as_tuple(front(*(x[a : a + FRONT_CHUNK] for x in self.problem.inputs)))
-                    for a in range(0, self.problem.rows, FRONT_CHUNK)
-                ]
+            chunks = [
+                self._apply_front(stream, tuple(x[a : a + FRONT_CHUNK] for x in self.problem.inputs))
+                for a in range(0, self.problem.rows, FRONT_CHUNK)
+            ]
             parts.append(tuple(torch.cat(column) for column in zip(*chunks, strict=True)))
-        return tuple(torch.cat(column) for column in zip(*parts, strict=True)), True
+        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
-    def front(self, stream: int) -> nn.Module:
-        """The front with this stream's buffers."""
-        assert self._front is not None
+    @torch.no_grad()
+    def _apply_front(self, stream: int, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        front = self._fronts[stream]
+        if front is None:
+            return inputs
+        result = front(*inputs)
+        return result if isinstance(result, tuple) else (result,)
+
+    def _fitted_front(self, stream: int) -> nn.Module | None:
+        """The front with this stream's buffers, or None where the network has none."""
+        if self._front is None:
+            return None
         front = copy.deepcopy(self._front)
         values = self.problem.streams[stream].buffers
         own = {k.removeprefix("front."): v for k, v in values.items() if k.startswith("front.")}
+        for name in own.keys() - dict(front.named_buffers()).keys():
+            raise InputError(f"The front of the network has no buffer {name!r}.")
         front.load_state_dict({**dict(front.named_buffers()), **own})
         return front.eval()
 
@@ -111,7 +123,8 @@ class Program:
     def rows(self, stream: int, rows: Int[Tensor, " batch"]) -> tuple[Tensor, ...]:
         """The body's inputs for these rows, as this stream sees them."""
         offset = stream * self.problem.rows if self._own_inputs else 0
-        return tuple(x[rows + offset] if x.shape[-1] else x[: len(rows)] for x in self.prepared)
+        inputs = tuple(x[rows + offset] for x in self.prepared)
+        return self._apply_front(stream, inputs) if self._late else inputs
 
     def targets(self, stream: int, rows: Int[Tensor, " batch"]) -> Tensor:
         """The targets of these rows, as this stream sees them."""
@@ -130,17 +143,23 @@ class Program:
         rows = torch.as_tensor(np.stack(orders, axis=1), device=self._target.device)
         offsets = torch.arange(self.streams, device=rows.device)[:, None] * self.problem.rows
         own, shared = (rows + offsets).flatten(), rows.flatten()
-        inputs = tuple(
-            x.index_select(0, own if self._own_inputs else shared).view(*shape, *x.shape[1:])
-            if x.shape[-1]
-            else x.new_empty(*shape, *x.shape[1:])
-            for x in self.prepared
-        )
+        index = own if self._own_inputs else shared
+        inputs = tuple(x.index_select(0, index).view(*shape, *x.shape[1:]) for x in self.prepared)
+        if self._late:
+            inputs = self._late_fronts(inputs)
         target = self._target.index_select(0, own if self._own_target else shared)
         target = target.view(*shape, *self._target.shape[1:])
         weights = None if self._weights is None else self._weights.index_select(0, own).view(shape)
         for step in range(last - first):
             yield tuple(x[step] for x in inputs), target[step], None if weights is None else weights[step]
+
+    def _late_fronts(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The fronts applied to gathered raw rows [step, stream, batch, …]."""
+        parts = []
+        for stream in range(self.streams):
+            mine = tuple(x[:, stream].flatten(0, 1) for x in inputs)
+            parts.append([x.view(*inputs[0].shape[:1], -1, *x.shape[1:]) for x in self._apply_front(stream, mine)])
+        return tuple(torch.stack(column, dim=1) for column in zip(*parts, strict=True))
 
     def network(self, weights: Float[Tensor, " weights"], setting: Setting, stream: int) -> nn.Module:
         """One member as an ordinary network with its own weights and buffers, in evaluation mode."""
@@ -153,9 +172,6 @@ class Program:
             for name, buffer in body.named_buffers():
                 buffer.copy_(values[name])
             if self._front is not None:
-                network.front.load_state_dict(self.front(stream).state_dict())
+                network.front.load_state_dict(self._fronts[stream].state_dict())
         return network.eval()
 
-
-def _as_tuple(value: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return value if isinstance(value, tuple) else (value,)
