@@ -1,5 +1,6 @@
 """Data: sources become typed tables; splits, leak checks and fitted statistics stand beside them."""
 
+from tutti.data._encode import encode as encode
 from tutti.data._fit import fit_front as fit_front
 from tutti.data._read import read as read
 from tutti.data._row_content import duplicate_groups as duplicate_groups

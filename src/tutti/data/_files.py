@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from tutti.core import Finding, InputError
-from tutti.data._text import open_plain, read_text
+from tutti.data._text import Header, open_plain, read_text
 
 _FEATURES, _TARGETS = ("X", "x", "data", "features"), ("y", "Y", "target", "targets", "labels")
 
@@ -27,7 +27,7 @@ class Content:
     findings: list[Finding] = field(default_factory=list)
 
 
-def read_file(path: Path, *, header: bool, delimiter: str | None) -> Content:
+def read_file(path: Path, *, header: Header, delimiter: str | None) -> Content:
     """Parquet, Arrow (file or stream), NPZ, NPY, JSON, JSON lines or delimited text, told by the first bytes."""
     try:
         with open_plain(path) as file:

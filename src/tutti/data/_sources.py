@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from tutti.core import Finding, InputError, InputTypeError, nearest
 from tutti.data._files import read_file
+from tutti.data._text import Header
 
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 ACCEPTED = (
@@ -34,7 +35,7 @@ class Frame:
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
 
-def load(source: Any, *, header: bool = True, delimiter: str | None = None) -> Frame:
+def load(source: Any, *, header: Header = True, delimiter: str | None = None) -> Frame:
     """Any source as a Frame. Text cells stay text; typed sources keep their types."""
     if isinstance(source, str) and source in BUNDLED and not Path(source).exists():
         return _bundled(source)

@@ -8,7 +8,7 @@ import gzip
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +23,9 @@ DELIMITERS = ("\t", ";", "|", ",")  # in order of trust: a comma may also be a d
 SPACES = " "  # stands for runs of blanks
 _NAMES = {"\t": "tab", ";": "semicolon", "|": "pipe", ",": "comma", SPACES: "spaces"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+Header = bool | Callable[[list[str]], bool]  # whether the first row names the columns, or a judge of its cells
 
 
 @dataclass
@@ -51,7 +54,7 @@ def parse_delimiter(given: str) -> str:
     return delimiter
 
 
-def read_text(path: Path, *, header: bool, delimiter: str | None = None) -> TextFile:
+def read_text(path: Path, *, header: Header, delimiter: str | None = None) -> TextFile:
     """Reads CSV, TSV and their relatives, also gzipped.
 
     UTF-8 (with or without a byte-order mark) or UTF-16; else Windows-1252 or Latin-1 with a notice. The
@@ -72,6 +75,8 @@ def read_text(path: Path, *, header: bool, delimiter: str | None = None) -> Text
         content = re.sub(rb"(?m)^ | (?=\r?$)", b"", content)
         sample = _sample(content)
     first = next(_rows(sample, delimiter), [""])
+    if not isinstance(header, bool):
+        header = header([cell.strip() for cell in first])
     names = _column_names(first, header, path.name)
     findings += _doubts_about_header(first, sample, delimiter, header)
     table = _split(path, content, delimiter, len(first), quoted_lines='"' in sample)
@@ -80,14 +85,6 @@ def read_text(path: Path, *, header: bool, delimiter: str | None = None) -> Text
         raise InputError(f"{path.name} has a header but no rows.", fix="Use --no-header if its only line is data.")
     columns = [column.slice(skip) for column in table.columns]
     return TextFile(names, columns, delimiter, not header, findings)
-
-
-def first_cells(path: Path, delimiter: str | None = None) -> list[str]:
-    """The cells of the first record, stripped."""
-    content, _ = _utf8(path)
-    sample = _sample(content if content is not None else _head(path))
-    sign = sniff(sample) if delimiter is None else parse_delimiter(delimiter)
-    return [cell.strip() for cell in next(_rows(sample, sign), [])]
 
 
 def sniff(sample: str) -> str:
