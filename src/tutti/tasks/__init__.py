@@ -1,5 +1,7 @@
 """What is asked of a network: regression, binary, multiclass and multilabel tasks, inferred from a target."""
 
+from tutti.tasks._affine import Affine as Affine
+from tutti.tasks._affine import answers as answers
 from tutti.tasks._classes import Binary as Binary
 from tutti.tasks._classes import Multiclass as Multiclass
 from tutti.tasks._classes import class_weights as class_weights

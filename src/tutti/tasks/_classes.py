@@ -1,7 +1,7 @@
 """One class per row, of two or of more; and the weights that make classes count alike."""
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from tutti.core import InputError
 from tutti.tasks._losses import CLASS_LOSSES, binary_loss, constant, multiclass_loss
 from tutti.tasks._task import Base, check_loss, check_weights, row_metric
 from tutti.tasks._values import MEANINGS, codes, targets
+
+Some = TypeVar("Some", bound="_Classes")
 
 
 def class_weights(target: Int[np.ndarray, " rows"], classes: int) -> tuple[float, ...]:
@@ -52,7 +54,7 @@ class _Classes(Base):
     def encode(self, values: Any) -> Int[np.ndarray, " rows"]:
         return codes(targets(values, self.names)[0], self.classes, self.meaning)
 
-    def balanced(self, target: Int[np.ndarray, " rows"]) -> Self:
+    def balanced(self: Some, target: Int[np.ndarray, " rows"]) -> Some:
         """This task with the class weights of these (training) rows."""
         return replace(self, class_weights=class_weights(target, len(self.classes)))
 

@@ -1,7 +1,7 @@
 """Any number of labels per row, each present or absent."""
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -55,7 +55,7 @@ class MultiLabel(Base):
                 )
         return np.stack([column.values for column in columns], axis=1).astype(np.float32)
 
-    def balanced(self, target: Float[np.ndarray, "rows out"]) -> Self:
+    def balanced(self, target: Float[np.ndarray, "rows out"]) -> "MultiLabel":
         """This task with, for each label, the weights n/2n₀ and n/2n₁ of these (training) rows; 0 where there are
         none."""
         rows, present = len(target), target.sum(axis=0, dtype=np.float64)

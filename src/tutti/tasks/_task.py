@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Num, Shaped
+from jaxtyping import Float, Int, Num, Shaped
 from torch import Tensor
 
 from tutti.core import Config, InputError, unknown
@@ -47,13 +47,16 @@ class Task(Protocol):
     def loss(
         self,
         output: Float[Tensor, "*member batch out"],
-        target: Num[Tensor, "*member batch ..."],
+        target: Int[Tensor, "*member batch"] | Float[Tensor, "*member batch out"],
         label_smoothing: Float[Tensor, "*member"] | None = None,
     ) -> Float[Tensor, "*member batch"]:
         """Loss of each sample. label_smoothing: one ε per member, in [0, 1); nothing to smooth in a regression."""
 
     def row_scores(
-        self, metric: str, output: Float[Tensor, "*member batch out"], target: Num[Tensor, "*member batch ..."]
+        self,
+        metric: str,
+        output: Float[Tensor, "*member batch out"],
+        target: Int[Tensor, "*member batch"] | Float[Tensor, "*member batch out"],
     ) -> Float[Tensor, "*member batch"]:
         """Each row's contribution to a selection metric that is a mean over rows."""
 

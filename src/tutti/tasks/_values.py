@@ -144,7 +144,7 @@ def _narrowed(column: Shaped[np.ndarray, " rows"]) -> Shaped[np.ndarray, " rows"
 
 
 def codes(target: Target, classes: Sequence[str], meaning: str) -> Int[np.ndarray, " rows"]:
-    """Each row's class number. A value that is no class raises, with the nearest class.
+    """Each row's class number. A value that is no class raises, with the nearest text or the classes.
 
     Where the classes are numbers, texts that read as the same number count as it ('1.0' is class '1').
     """
@@ -154,7 +154,7 @@ def codes(target: Target, classes: Sequence[str], meaning: str) -> Int[np.ndarra
     known = {name: i for i, name in enumerate(classes)}
     for level in levels:
         if level not in known:
-            close = nearest(level, classes)
+            close = nearest(level, classes) if meaning == "text" else None
             listed = ", ".join(classes[:20]) + (", …" if len(classes) > 20 else "")
             raise InputError(
                 f"{level!r} is no class of target {target.name!r}.",
