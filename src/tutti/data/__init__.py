@@ -1,7 +1,13 @@
 """Data: sources become typed tables; splits, leak checks and fitted statistics stand beside them."""
 
 from tutti.data._encode import encode as encode
+from tutti.data._fingerprint import fingerprint_rows as fingerprint_rows
+from tutti.data._fingerprint import looked_at as looked_at
+from tutti.data._fingerprint import record_look as record_look
+from tutti.data._fingerprint import repeated_looks as repeated_looks
 from tutti.data._fit import fit_front as fit_front
+from tutti.data._leaks import LeakReport as LeakReport
+from tutti.data._leaks import find_leaks as find_leaks
 from tutti.data._read import read as read
 from tutti.data._row_content import duplicate_groups as duplicate_groups
 from tutti.data._splits import declare_splits as declare_splits

@@ -111,17 +111,14 @@ def check_numbers(rows: int, test_size: float, folds: int, gap: Gap, seed: int, 
         raise InputError(f"The seed is {seed}; expected 0 to {2**32 - 1}.")
 
 
-def group_numbers(groups: Shaped[np.ndarray, " rows"], asked: Declaration) -> Int[np.ndarray, " rows"]:
-    """Groups as numbers from 0; a row without a group is a group of its own, with a notice."""
+def number_groups(groups: Shaped[np.ndarray, " rows"]) -> tuple[Int[np.ndarray, " rows"], int]:
+    """Groups as numbers from 0, and how many rows have none: each of these is a group of its own."""
     plain = groups.dtype.kind != "O"
     missing = np.asarray(groups != groups) if plain else np.array([v is None or v != v for v in groups])
     numbers = np.unique(groups if plain else groups.astype(str), return_inverse=True)[1]
-    if missing.any():
-        count = int(missing.sum())
-        numbers[missing] = numbers.max() + 1 + np.arange(count)
-        numbers = np.unique(numbers, return_inverse=True)[1]
-        asked.find("missing-group", "groups", f"{count} rows have no group: each counts as its own.", "notice")
-    return numbers
+    count = int(missing.sum())
+    numbers[missing] = numbers.max() + 1 + np.arange(count)
+    return np.unique(numbers, return_inverse=True)[1], count
 
 
 def kept_together(ids: Int[np.ndarray, " rows"], asked: Declaration) -> Int[np.ndarray, " rows"] | None:
@@ -142,8 +139,10 @@ def shuffled_time(where: str, remedy: str) -> Finding:
     return Finding(kind="shuffled-time", where=where, message=message)
 
 
-def announce(asked: Declaration, series: object) -> None:
+def announce(asked: Declaration, series: object, groupless: int) -> None:
     """Says what is known before any row is dealt out."""
+    if groupless:
+        asked.find("missing-group", "groups", f"{groupless} rows have no group: each counts as its own.", "notice")
     if asked.rows < SMALL:
         asked.find("small-data", "rows", f"{asked.rows} rows are few: every score will be uncertain.", "notice")
     if asked.line is not None and asked.kind not in ("time", "group-time", "given"):

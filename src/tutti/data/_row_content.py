@@ -1,7 +1,7 @@
 """Rows as content: which rows are the same, whatever their place in the table."""
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped, UInt64
+from jaxtyping import Bool, Float, Int, Shaped, UInt64
 
 # Contents that more rows than this share are a property of the data (an empty form, a default): a fresh sample
 # would meet them too, so they may stand on both sides.
@@ -61,6 +61,12 @@ def few_combinations(numbers: Float[np.ndarray, "rows number"], codes: Int[np.nd
     return True
 
 
+def copied_rows(ids: Int[np.ndarray, " rows"]) -> Bool[np.ndarray, " rows"]:
+    """The rows whose content another row has too, but for contents so common that any sample would meet them."""
+    copies = np.bincount(ids, minlength=len(ids))[ids]
+    return (copies > 1) & (copies <= max(COMMON_COPIES, COMMON_SHARE * len(ids)))
+
+
 def duplicate_groups(
     numbers: Float[np.ndarray, "rows number"], codes: Int[np.ndarray, "rows category"]
 ) -> Int[np.ndarray, " rows"]:
@@ -75,5 +81,4 @@ def duplicate_groups(
     ids = first_alike(row_hashes(numbers, codes))
     if (ids == own).all() or few_combinations(numbers, codes):
         return own
-    copies = np.bincount(ids, minlength=len(ids))[ids]
-    return np.where(copies > max(COMMON_COPIES, COMMON_SHARE * len(ids)), own, ids)
+    return np.where(copied_rows(ids), ids, own)

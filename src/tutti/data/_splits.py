@@ -15,9 +15,9 @@ from tutti.data._declaration import (
     Splitter,
     announce,
     check_numbers,
-    group_numbers,
     kept_together,
     kind_of_split,
+    number_groups,
     shuffled_time,
 )
 from tutti.data._folds import given_folds, make_folds
@@ -100,9 +100,9 @@ def declare_splits(
         classes=classes,
         line=None if time is None else timeline(time, gap),
     )
-    asked.groups = None if groups is None else group_numbers(groups, asked)
+    asked.groups, groupless = (None, 0) if groups is None else number_groups(groups)
     asked.alike = None if duplicates is None else kept_together(duplicates, asked)
-    announce(asked, series)
+    announce(asked, series, groupless)
     if test_rows is None and not isinstance(folds, int | Splitter):
         test_rows = np.zeros(0, dtype=np.int64)
     test, purged = hold_out(asked, test_size, None if test_rows is None else _checked(test_rows, rows))
