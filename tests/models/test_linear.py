@@ -71,6 +71,15 @@ def test_logistic_regression_is_scikit_learns(config: models.Linear) -> None:
     np.testing.assert_allclose(output, peer.decision_function(_features(network, x)), atol=2e-3)
 
 
+# catalogue: T12
+@pytest.mark.parametrize(("width", "factor"), [(3.0, 3.0), (0.0, 1 / 2)])
+def test_bumps_stand_on_training_rows(width: float, factor: float) -> None:
+    x, _ = _clouds()
+    z = (x - x.mean(0)) / x.std(0)
+    ours = _features(_network(models.Linear(expansion="rbf", centres=300, width=width), x, 1), x)
+    np.testing.assert_allclose(ours, np.exp(-factor * ((z[:, None] - z) ** 2).sum(-1)), atol=1e-5)
+
+
 # catalogue: A1
 def test_softmax_regression_on_iris_is_scikit_learns() -> None:
     x, y = load_iris(return_X_y=True)

@@ -175,5 +175,4 @@ def _known(layer: nn.KnownCodes, numbers: Numbers, codes: Codes) -> dict[str, np
     known = np.zeros(tuple(layer.known.shape), bool)
     for j in range(len(layer.levels)):
         known[j, np.unique(codes[:, j])] = True
-    known[:, 0] = False
     return {"known": known}
