@@ -10,6 +10,7 @@ from tutti.core._events import Board as Board
 from tutti.core._events import BoardRow as BoardRow
 from tutti.core._events import Observer as Observer
 from tutti.core._findings import Finding as Finding
+from tutti.core._findings import Severity as Severity
 from tutti.core._keys import draw_uniform as draw_uniform
 from tutti.core._keys import permutation as permutation
 from tutti.core._keys import random_bits as random_bits
@@ -26,4 +27,6 @@ from tutti.core._schema import Schema as Schema
 from tutti.core._schema import TableShape as TableShape
 from tutti.core._setting import Setting as Setting
 from tutti.core._splits import Fold as Fold
+from tutti.core._splits import SplitKind as SplitKind
 from tutti.core._splits import Splits as Splits
+from tutti.core._splits import Unit as Unit

@@ -7,9 +7,7 @@ from typing import Any, Protocol, get_args, runtime_checkable
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from tutti.core import Finding, InputError, unknown
-from tutti.core._findings import Severity
-from tutti.core._splits import SplitKind
+from tutti.core import Finding, InputError, Severity, SplitKind, unknown
 from tutti.data._time_order import Gap, Timeline
 
 FEWEST_ROWS = 6

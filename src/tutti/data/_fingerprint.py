@@ -3,14 +3,14 @@
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from tutti.core import Finding
+from tutti.core import Finding, InputError
 from tutti.data._row_content import row_hashes
+from tutti.runs import write_atomic
 
 LEDGER = "test_rows.json"
 _FORMAT = 1
@@ -56,9 +56,10 @@ def record_look(folder: Path, fingerprint: str, run_name: str) -> list[Finding]:
         runs = looks.setdefault(fingerprint, [])
         if run_name not in runs:
             runs.append(run_name)
-            _write(ledger, looks)
-    except OSError as error:
-        message = f"The ledger of test rows could not be written ({error.strerror}): this look is not counted."
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomic(ledger, json.dumps({"format": _FORMAT, "rows": looks}, indent=1).encode())
+    except (OSError, InputError):
+        message = "The ledger of test rows could not be written: this look is not counted. Is there space, and leave?"
         findings.append(Finding(kind="test-ledger", where=LEDGER, message=message, severity="notice"))
     return findings
 
@@ -85,18 +86,3 @@ def _read(ledger: Path) -> dict[str, list[str]] | None:
         return None
     sound = all(isinstance(runs, list) and all(isinstance(run, str) for run in runs) for runs in rows.values())
     return rows if sound else None
-
-
-def _write(ledger: Path, looks: dict[str, list[str]]) -> None:
-    """Writes a new file beside the ledger and puts it in its place, so that a reader sees the old or the new one."""
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=ledger.parent, prefix=LEDGER, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf8") as file:
-            json.dump({"format": _FORMAT, "rows": looks}, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, ledger)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

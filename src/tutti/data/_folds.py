@@ -109,7 +109,7 @@ def _entity_parts(asked: Declaration, pool: Rows) -> list[Rows]:
 
 def _entity_folds(asked: Declaration, pool: Rows) -> list[Fold]:
     parts = _entity_parts(asked, pool)
-    return [Fold(train=np.setdiff1d(pool, judged), validation=judged) for judged in parts]
+    return [Fold(train=np.setdiff1d(pool, judged, assume_unique=True), validation=judged) for judged in parts]
 
 
 def _time_folds(asked: Declaration, pool: Rows) -> list[Fold]:

@@ -69,7 +69,7 @@ def _draw_future(asked: Declaration, size: float) -> tuple[Rows, Rows]:
         assert asked.groups is not None
         test = _draw_entities(asked, test, size)
         past &= ~np.isin(asked.groups, asked.groups[test])
-    purged = np.setdiff1d(np.flatnonzero(~past), test)
+    purged = np.setdiff1d(np.flatnonzero(~past), test, assume_unique=True)
     if asked.held == "group-time":
         message = (
             f"Entities and the future are both held out: {past.sum()} rows train, {len(test)} test, and "

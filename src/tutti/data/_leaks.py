@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from tutti.core import Finding, Splits
-from tutti.core._findings import Severity
+from tutti.core import Finding, Severity, Splits
 from tutti.data._declaration import Rows, number_groups
 from tutti.data._row_content import copied_rows, few_combinations, first_alike, row_hashes
 from tutti.data._target_copy import Agreement, give_away

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from tutti.core import Finding, Fold, InputError, Kind, Role, Schema, Splits
-from tutti.core._splits import Unit
+from tutti.core import Finding, Fold, InputError, Kind, Role, Schema, Splits, Unit
 from tutti.data._declaration import (
     HOLD_OUT_FOLDS,
     Declaration,
@@ -106,7 +105,7 @@ def declare_splits(
     if test_rows is None and not isinstance(folds, int | Splitter):
         test_rows = np.zeros(0, dtype=np.int64)
     test, purged = hold_out(asked, test_size, None if test_rows is None else _checked(test_rows, rows))
-    pool = np.setdiff1d(np.arange(rows), np.concatenate([test, purged]))
+    pool = np.setdiff1d(np.arange(rows), np.concatenate([test, purged]), assume_unique=True)
     if len(pool) < FEWEST_TRAINING_ROWS:
         problem = f"{len(pool)} of {rows} rows are left to train on; at least {FEWEST_TRAINING_ROWS} are needed."
         raise InputError(problem, fix="Give more rows, a smaller test or a smaller gap.")
