@@ -33,10 +33,14 @@ RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3)
 DECAYS = (0.0, 0.01, 0.1, 1.0)
 
 
-def population(best: float, worst: float, loss: float, rng: np.random.Generator) -> tuple[list[dict], list[dict], dict]:
+def population(
+    best: float, worst: float, loss: float, rng: np.random.Generator
+) -> tuple[list[dict], list[dict], dict]:
     """The log, the settings and the winner's curves of a grid whose best cell is 3e-3 × 0.1."""
     ends = {
-        (r, d): best + (worst - best) * (0.012 * (np.log10(r / 3e-3)) ** 2 + 0.006 * abs(j - 2)) + rng.normal(0, abs(best - worst) * 1e-3)
+        (r, d): best
+        + (worst - best) * (0.012 * (np.log10(r / 3e-3)) ** 2 + 0.006 * abs(j - 2))
+        + rng.normal(0, abs(best - worst) * 1e-3)
         for r in RATES
         for j, d in enumerate(DECAYS)
     }
@@ -87,7 +91,16 @@ def population(best: float, worst: float, loss: float, rng: np.random.Generator)
 
 
 def column(name: str, kind: str = "number", role: str = "feature", **more: Any) -> dict[str, Any]:
-    return {"name": name, "kind": kind, "role": role, "levels": [], "features": [], "missing": 0, "distinct": 40, "note": ""} | more
+    return {
+        "name": name,
+        "kind": kind,
+        "role": role,
+        "levels": [],
+        "features": [],
+        "missing": 0,
+        "distinct": 40,
+        "note": "",
+    } | more
 
 
 def baseline(name: str, value: float, half: float, ours: float, gap: float) -> dict[str, Any]:
@@ -102,7 +115,9 @@ def baseline(name: str, value: float, half: float, ours: float, gap: float) -> d
     }
 
 
-def base(rng: np.random.Generator, metric: str, best: float, worst: float, value: float, half: float, n: int) -> tuple[dict, list]:
+def base(
+    rng: np.random.Generator, metric: str, best: float, worst: float, value: float, half: float, n: int
+) -> tuple[dict, list]:
     """What the results of all tasks share."""
     higher = best > worst
     log, settings, curves = population(best, worst, 2.3 if higher else worst, rng)
@@ -112,31 +127,64 @@ def base(rng: np.random.Generator, metric: str, best: float, worst: float, value
         "run": "a run",
         "data": {"rows": 5 * n, "columns": 8},
         "members": {"trained": 160, "dropped": 105, "diverged": 10},
-        "best": winner | {"cv": {"metric": metric, "mean": best, "low": best - 0.01 * span, "high": best + 0.01 * span}},
+        "best": winner
+        | {"cv": {"metric": metric, "mean": best, "low": best - 0.01 * span, "high": best + 0.01 * span}},
         "test": {"metric": metric, "value": value, "low": value - half, "high": value + half, "n": n},
         "fit_quality": "good",
         "findings": [
-            {"kind": "constant-column", "where": "ship", "message": "Every row says the same; set aside.", "severity": "notice"},
-            {"kind": "target-copy", "where": "alive", "message": "This column repeats the target; it was set aside. Use --keep alive to train on it.", "severity": "warning"},
+            {
+                "kind": "constant-column",
+                "where": "ship",
+                "message": "Every row says the same; set aside.",
+                "severity": "notice",
+            },
+            {
+                "kind": "target-copy",
+                "where": "alive",
+                "message": "This column repeats the target; it was set aside. Use --keep alive to train on it.",
+                "severity": "warning",
+            },
         ],
         "seconds": 14.3,
         "details": {
             "metric": {"name": metric, "higher_is_better": higher},
             "remedy": "Nothing to mend. More rows would help more than a larger network.",
-            "splits": {"kind": "stratified" if higher else "random", "unit": "row", "folds": 5, "rows_train": 4 * n, "rows_test": n, "test_looked_at": 1},
+            "splits": {
+                "kind": "stratified" if higher else "random",
+                "unit": "row",
+                "folds": 5,
+                "rows_train": 4 * n,
+                "rows_test": n,
+                "test_looked_at": 1,
+            },
             "curves": curves,
             "settings": settings,
             "fold_scores": [best + span * d for d in (0.004, -0.002, 0.001, -0.005, 0.002)],
-            "optimism": {"value": 0.004 * span, "corrected": best - (best - worst) * 0.004, "low": best - 0.014 * span, "high": best + 0.006 * span},
-            "baseline_settings": {"logistic regression": {"C": 0.1}, "boosted trees": {"learning_rate": 0.05, "max_leaf_nodes": 15}},
-            "plan": ["160 networks: 32 settings × 5 folds, 64-64, stacked", "at most 1,240 steps of 32 rows each", "about 12 s"],
+            "optimism": {
+                "value": 0.004 * span,
+                "corrected": best - (best - worst) * 0.004,
+                "low": best - 0.014 * span,
+                "high": best + 0.006 * span,
+            },
+            "baseline_settings": {
+                "logistic regression": {"C": 0.1},
+                "boosted trees": {"learning_rate": 0.05, "max_leaf_nodes": 15},
+            },
+            "plan": [
+                "160 networks: 32 settings × 5 folds, 64-64, stacked",
+                "at most 1,240 steps of 32 rows each",
+                "about 12 s",
+            ],
         },
     }
     return result, log
 
 
 def importance(names: list[str], top: float) -> list[dict[str, Any]]:
-    return [{"feature": n, "value": top * 0.55**i, "low": top * 0.55**i - top * 0.06, "high": top * 0.55**i + top * 0.06} for i, n in enumerate(names)]
+    return [
+        {"feature": n, "value": top * 0.55**i, "low": top * 0.55**i - top * 0.06, "high": top * 0.55**i + top * 0.06}
+        for i, n in enumerate(names)
+    ]
 
 
 def calibration(rng: np.random.Generator, low: float) -> dict[str, Any]:
@@ -144,7 +192,15 @@ def calibration(rng: np.random.Generator, low: float) -> dict[str, Any]:
     bins = []
     for p in at:
         seen = float(np.clip(p - 0.03 + rng.normal(0, 0.03), 0, 1))
-        bins.append({"predicted": float(p), "observed": seen, "low": max(seen - 0.09, 0), "high": min(seen + 0.08, 1), "count": int(rng.integers(15, 60))})
+        bins.append(
+            {
+                "predicted": float(p),
+                "observed": seen,
+                "low": max(seen - 0.09, 0),
+                "high": min(seen + 0.08, 1),
+                "count": int(rng.integers(15, 60)),
+            }
+        )
     return {"bins": bins, "error": 0.0312}
 
 
@@ -168,9 +224,17 @@ def binary(folder: Path) -> Path:
         "A good model: 0.832 of 179 unseen passengers are told right, clearly better than the majority class, "
         "and not distinguishable from boosted trees (differences above 0.05 are excluded)."
     )
-    result["baselines"] = [baseline("boosted trees", 0.8212, 0.055, 0.8324, 0.038), baseline("logistic regression", 0.7877, 0.06, 0.8324, 0.041), baseline("majority class", 0.6145, 0.071, 0.8324, 0.081)]
+    result["baselines"] = [
+        baseline("boosted trees", 0.8212, 0.055, 0.8324, 0.038),
+        baseline("logistic regression", 0.7877, 0.06, 0.8324, 0.041),
+        baseline("majority class", 0.6145, 0.071, 0.8324, 0.081),
+    ]
     result["details"] |= {
-        "metrics": [{"metric": "auc", "value": 0.8731, "low": 0.81, "high": 0.92}, {"metric": "log_loss", "value": 0.4213, "low": 0.35, "high": 0.51}, {"metric": "brier", "value": 0.1302, "low": 0.11, "high": 0.16}],
+        "metrics": [
+            {"metric": "auc", "value": 0.8731, "low": 0.81, "high": 0.92},
+            {"metric": "log_loss", "value": 0.4213, "low": 0.35, "high": 0.51},
+            {"metric": "brier", "value": 0.1302, "low": 0.11, "high": 0.16},
+        ],
         "classes": ["no", "yes"],
         "class_counts": {"no": 549, "yes": 342},
         "confusion": [[98, 12], [18, 51]],
@@ -187,7 +251,12 @@ def binary(folder: Path) -> Path:
         column("alive", "category", "aside", distinct=2, note="repeats the target; set aside"),
         column("name", "text", "aside", distinct=891, note="free text is set aside"),
     ]
-    files = {"result.json": result, "schema.json": {"rows": 891, "columns": columns}, "task.json": {"kind": "binary", "names": ["survived"]}, "config.json": {"seed": 0}}
+    files = {
+        "result.json": result,
+        "schema.json": {"rows": 891, "columns": columns},
+        "task.json": {"kind": "binary", "names": ["survived"]},
+        "config.json": {"seed": 0},
+    }
     return write(folder, files, log)
 
 
@@ -199,19 +268,33 @@ def multiclass(folder: Path) -> Path:
     confusion[8][1], confusion[3][5], confusion[9][7], confusion[4][9] = 3, 1, 2, 1
     result |= {"task": "multiclass", "data": {"rows": 1797, "columns": 65}}
     result["verdict"] = "A strong model: 0.981 of 360 unseen digits are read right, better than every baseline."
-    result["baselines"] = [baseline("boosted trees", 0.9583, 0.021, 0.9806, 0.019), baseline("logistic regression", 0.9611, 0.02, 0.9806, 0.017), baseline("majority class", 0.1028, 0.032, 0.9806, 0.034)]
+    result["baselines"] = [
+        baseline("boosted trees", 0.9583, 0.021, 0.9806, 0.019),
+        baseline("logistic regression", 0.9611, 0.02, 0.9806, 0.017),
+        baseline("majority class", 0.1028, 0.032, 0.9806, 0.034),
+    ]
     result["findings"] = []
     result["details"] |= {
-        "metrics": [{"metric": "log_loss", "value": 0.0721, "low": 0.04, "high": 0.11}, {"metric": "f1", "value": 0.9804, "low": 0.966, "high": 0.994}],
+        "metrics": [
+            {"metric": "log_loss", "value": 0.0721, "low": 0.04, "high": 0.11},
+            {"metric": "f1", "value": 0.9804, "low": 0.966, "high": 0.994},
+        ],
         "classes": digits,
         "class_counts": {d: 178 + i for i, d in enumerate(digits)},
         "confusion": confusion,
         "calibration": calibration(rng, 0.5),
         "importance": importance([f"pixel_{i}" for i in range(64)], 0.06),
     }
-    columns = [column(f"pixel_{i}", distinct=17) for i in range(64)] + [column("digit", "category", "target", distinct=10)]
+    columns = [column(f"pixel_{i}", distinct=17) for i in range(64)] + [
+        column("digit", "category", "target", distinct=10)
+    ]
     columns[0] |= {"kind": "constant", "role": "aside", "note": "the same in every row"}
-    files = {"result.json": result, "schema.json": {"rows": 1797, "columns": columns}, "task.json": {"kind": "multiclass", "names": ["digit"]}, "config.json": {"seed": 3}}
+    files = {
+        "result.json": result,
+        "schema.json": {"rows": 1797, "columns": columns},
+        "task.json": {"kind": "multiclass", "names": ["digit"]},
+        "config.json": {"seed": 3},
+    }
     return write(folder, files, log)
 
 
@@ -220,19 +303,43 @@ def regression(folder: Path) -> Path:
     result, log = base(rng, "rmse", 3.11, 9.2, 2.943, 0.52, 102)
     result |= {"task": "regression", "fit_quality": "over"}
     result["verdict"] = "Worse than boosted trees on 102 unseen rows: RMSE is 0.31 higher; prefer the trees here."
-    result["baselines"] = [baseline("boosted trees", 2.631, 0.43, 2.943, 0.22), baseline("ridge regression", 4.612, 0.71, 2.943, 0.61), baseline("mean", 9.031, 1.1, 2.943, 1.02)]
+    result["baselines"] = [
+        baseline("boosted trees", 2.631, 0.43, 2.943, 0.22),
+        baseline("ridge regression", 4.612, 0.71, 2.943, 0.61),
+        baseline("mean", 9.031, 1.1, 2.943, 1.02),
+    ]
     at = np.linspace(8, 45, 10)
     mean = rng.normal(0, 0.4, 10)
     result["details"] |= {
-        "metrics": [{"metric": "mae", "value": 2.021, "low": 1.7, "high": 2.4}, {"metric": "r2", "value": 0.894, "low": 0.84, "high": 0.93}],
-        "residuals": {"predicted": at, "mean": mean, "low": mean - 0.5, "high": mean + 0.5, "count": rng.integers(8, 14, 10)},
+        "metrics": [
+            {"metric": "mae", "value": 2.021, "low": 1.7, "high": 2.4},
+            {"metric": "r2", "value": 0.894, "low": 0.84, "high": 0.93},
+        ],
+        "residuals": {
+            "predicted": at,
+            "mean": mean,
+            "low": mean - 0.5,
+            "high": mean + 0.5,
+            "count": rng.integers(8, 14, 10),
+        },
         "importance": importance(["rooms", "lower_status", "distance", "crime"], 3.2),
-        "splits": {"kind": "time", "unit": "block", "folds": 5, "rows_train": 404, "rows_test": 102, "test_looked_at": 4},
+        "splits": {
+            "kind": "time",
+            "unit": "block",
+            "folds": 5,
+            "rows_train": 404,
+            "rows_test": 102,
+            "test_looked_at": 4,
+        },
         "remedy": "More weight decay or dropout, or more rows: the training error is far below the validation error.",
     }
     columns = [column(n) for n in ("rooms", "lower_status", "distance", "crime")] + [column("price", role="target")]
     columns.append(column("sold", "datetime", "time"))
-    files = {"result.json": result, "schema.json": {"rows": 506, "columns": columns}, "task.json": {"kind": "regression", "names": ["price"]}}
+    files = {
+        "result.json": result,
+        "schema.json": {"rows": 506, "columns": columns},
+        "task.json": {"kind": "regression", "names": ["price"]},
+    }
     return write(folder, files, log)
 
 
@@ -269,16 +376,28 @@ def hostile(folder: Path) -> Path:
         "plan": [HOSTILE],
         "baseline_settings": {HOSTILE: {HOSTILE: HOSTILE}},
     }
-    columns = [column(HOSTILE, note=HOSTILE), column("javascript:alert(1)", HOSTILE, HOSTILE), column("y", role="target")]
-    files = {"result.json": result, "schema.json": {"rows": 500, "columns": columns}, "task.json": {"kind": HOSTILE, "names": [HOSTILE]}}
+    columns = [
+        column(HOSTILE, note=HOSTILE),
+        column("javascript:alert(1)", HOSTILE, HOSTILE),
+        column("y", role="target"),
+    ]
+    files = {
+        "result.json": result,
+        "schema.json": {"rows": 500, "columns": columns},
+        "task.json": {"kind": HOSTILE, "names": [HOSTILE]},
+    }
     return write(folder, files, log)
 
 
 def minimal(folder: Path) -> Path:
-    return write(folder, {"result.json": {"task": "regression", "verdict": "Too few rows to say.", "details": {}}}, [])
+    return write(
+        folder, {"result.json": {"task": "regression", "verdict": "Too few rows to say.", "details": {}}}, []
+    )
 
 
-RUNS: dict[str, Callable[[Path], Path]] = {f.__name__: f for f in (binary, multiclass, regression, no_test, hostile, minimal)}
+RUNS: dict[str, Callable[[Path], Path]] = {
+    f.__name__: f for f in (binary, multiclass, regression, no_test, hostile, minimal)
+}
 
 
 @pytest.fixture(scope="session", params=list(RUNS))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from tutti.report._html import Markup
-from tutti.report._numbers import count, decimals, fixed
+from tutti.report._numbers import Number, count, decimals, fixed
 from tutti.report._scale import Scale, spread
 from tutti.report._svg import WIDTH, Drawing, draw_axes
 
@@ -16,10 +16,10 @@ HEIGHT, TOP, LEFT = 300, 34, 50
 class Bin:
     """The rows of one bin: where it lies, what was seen there with its interval, and how many rows it holds."""
 
-    at: float
-    value: float
-    low: float | None
-    high: float | None
+    at: Number
+    value: Number
+    low: Number | None
+    high: Number | None
     rows: int
 
 

@@ -1,6 +1,7 @@
 """How the rows were divided, drawn to scale."""
 
 from tutti.report._html import Markup
+from tutti.report._numbers import Number
 from tutti.report._svg import WIDTH, Drawing
 
 BAR, GAP, LEFT = 14, 6, 62
@@ -35,8 +36,8 @@ def split_chart(
     return drawing.render()
 
 
-def _legend(drawing: Drawing, y: float, *, test: bool) -> None:
-    x: float = LEFT
+def _legend(drawing: Drawing, y: Number, *, test: bool) -> None:
+    x: Number = LEFT
     for class_, words in (("train", "trains"), ("validate", "validates"), ("test", "test, kept apart")):
         if class_ != "test" or test:
             drawing.box((x, y - 9), 10, 10, f"part {class_}")

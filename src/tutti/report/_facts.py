@@ -8,7 +8,7 @@ from typing import Any
 
 from tutti.core import InputError
 from tutti.metrics import METRICS
-from tutti.report._numbers import is_number
+from tutti.report._numbers import Number, is_number
 from tutti.report._words import metric_words
 from tutti.runs import Run
 
@@ -20,9 +20,9 @@ class Score:
     """A score with its interval, what it is called, and whether the rows behind it took part in choosing."""
 
     words: str
-    value: float
-    low: float | None
-    high: float | None
+    value: Number
+    low: Number | None
+    high: Number | None
     rows: int | None
     honest: bool
 
@@ -32,10 +32,15 @@ class Track:
     """One setting over the steps: (step, value) while it was trained, and how it ended."""
 
     setting: Mapping[str, Any]
-    train_loss: Sequence[tuple[float, float]]
-    score: Sequence[tuple[float, float]]
+    train_loss: Sequence[tuple[Number, Number]]
+    score: Sequence[tuple[Number, Number]]
     status: str
     winner: bool
+
+    @property
+    def left(self) -> bool:
+        """Whether it was given up before its time."""
+        return self.status in ("dropped", "diverged")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +135,7 @@ class Facts:
                         track[name].append((event["step"], row[name]))
         return [Track(**track, winner=self.is_best(track["setting"])) for track in gathered.values()]
 
-    def curve(self, name: str) -> list[tuple[float, float]]:
+    def curve(self, name: str) -> list[tuple[Number, Number]]:
         """A curve of the winner, as (step, value); holes are left out."""
         curves = self.details.get("curves") or {}
         pairs = zip(curves.get("step") or (), curves.get(name) or (), strict=False)

@@ -6,10 +6,13 @@ from typing import Any, TypeGuard
 
 from tutti.report._html import Markup, tag
 
+Number = int | float
+"""Any real number: `float` alone would not take a whole one where annotations are checked."""
+
 UNKNOWN = "–"
 
 
-def is_number(value: Any) -> TypeGuard[float]:
+def is_number(value: Any) -> TypeGuard[Number]:
     """Whether `value` is a finite number (True and False are not)."""
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 

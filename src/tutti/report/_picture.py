@@ -1,19 +1,19 @@
 """The picture of a run: its whole population on one card."""
 
 from pathlib import Path
-from typing import Any
 
+from tutti.report._chart_intervals import draw_dot, row_scale
 from tutti.report._facts import Facts, Track, read_facts
 from tutti.report._html import Markup, tag
-from tutti.report._numbers import count, fixed, is_number, seconds
+from tutti.report._numbers import Number, count, fixed, is_number, seconds
 from tutti.report._scale import Scale, spread
-from tutti.report._section_scores import OURS, score_places
+from tutti.report._section_scores import score_places, score_rows
 from tutti.report._svg import Drawing, bounds, fit_text, thin
 from tutti.report._words import capital, plural
 from tutti.runs import write_atomic
 
 WIDTH, HEIGHT = 860, 380
-LEFT, RIGHT, TOP, BOTTOM = 58, 500, 104, 322  # the frame of the curves
+LEFT, RIGHT, TOP, BOTTOM = 58, 500, 114, 322  # the frame of the curves
 SCORES = 560  # where the scores begin
 
 STYLE = """
@@ -24,7 +24,7 @@ STYLE = """
 .crowd{fill:none;stroke:#bdb8ab}.gone{fill:none;stroke:#d3cec2}.end{fill:#fdfcf9;stroke:#a39e92}
 .curve{fill:none;stroke:#b03a1c;stroke-width:2.75;stroke-linejoin:round}
 .span{stroke:#85827a;stroke-width:2;stroke-linecap:round}.span.strong{stroke:#b03a1c;stroke-width:3}
-.dot{fill:#fdfcf9;stroke:#85827a;stroke-width:2}.dot.strong{fill:#b03a1c;stroke:#b03a1c}
+.span.beyond{fill:none}.dot{fill:#fdfcf9;stroke:#85827a;stroke-width:2}.dot.strong{fill:#b03a1c;stroke:#b03a1c}
 @media(prefers-color-scheme:dark){.card{fill:#16171a;stroke:#303236}text{fill:#e9e6df}
 .brand,.strong.name,.strong.value{fill:#ff9a70}.tick,.label,.about{fill:#a5a39c}
 .grid{stroke:#2a2c30}.axis{stroke:#85827a}.mark{stroke:#ff9a70}
@@ -50,17 +50,18 @@ def draw(facts: Facts) -> str:
     title = f"{capital(facts.metric_words)} of every setting of the run {facts.name} over the steps"
     drawing = Drawing("picture", WIDTH, HEIGHT, title=title, description=_words(facts))
     drawing.parts.append(tag("style", Markup(STYLE)))
-    drawing.box((0.5, 0.5), WIDTH - 1, HEIGHT - 1, "card")
+    drawing.box((0.5, 0.5), WIDTH - 1, HEIGHT - 1, "card", radius=8)
     _draw_head(drawing, facts)
     _draw_population(drawing, facts)
     _draw_scores(drawing, facts)
-    return drawing.render().replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
+    return drawing.render().replace("<svg ", opening, 1)
 
 
 def _words(facts: Facts) -> str:
     verdict = str(facts.result.get("verdict") or "")
     tracks = facts.tracks()
-    gone = sum(t.status in ("dropped", "diverged") for t in tracks)
+    gone = sum(t.left for t in tracks)
     return f"{plural(len(tracks), 'setting')}, {gone} of them left on the way. {verdict}".strip()
 
 
@@ -100,17 +101,16 @@ def _draw_population(drawing: Drawing, facts: Facts) -> None:
     drawing.dot((x(front[-1][0]), y.clamp(front[-1][1])), 4.5, "dot strong")
 
 
-def _frame(front: list[float], crowd: list[float]) -> Scale:
+def _frame(front: list[Number], crowd: list[Number]) -> Scale:
     """All of the winner, and the middle nine tenths of the others."""
     low, high = bounds(crowd, 0.05) if crowd else (front[0], front[0])
     return spread([*front, low, high], start=BOTTOM, end=TOP, air=0.03)
 
 
 def _draw_track(drawing: Drawing, track: Track, x: Scale, y: Scale, frame: str) -> None:
-    gone = track.status in ("dropped", "diverged")
-    drawing.path([(x(s), y(v)) for s, v in thin(track.score)], "gone" if gone else "crowd", clip=frame)
+    drawing.path([(x(s), y(v)) for s, v in thin(track.score)], "gone" if track.left else "crowd", clip=frame)
     step, value = track.score[-1]
-    if gone and y.low <= value <= y.high:
+    if track.left and y.low <= value <= y.high:
         drawing.dot((x(step), y(value)), 2.5, "end")
 
 
@@ -118,11 +118,9 @@ def _draw_scores(drawing: Drawing, facts: Facts) -> None:
     score = facts.score
     if score is None:
         return
-    rows: list[tuple[str, Any, Any, Any]] = [(OURS, score.value, score.low, score.high)]
-    others = [b for b in facts.result.get("baselines") or [] if is_number(b.get("value"))]
-    rows += [(str(b["name"]), b["value"], b.get("low"), b.get("high")) for b in others]
+    rows = score_rows(facts, score)
     places = score_places(facts)
-    x = spread([v for r in rows for v in r[1:] if is_number(v)], start=SCORES, end=WIDTH - 84, air=0.02)
+    x = row_scale(rows, start=SCORES, end=WIDTH - 84)
     drawing.text((SCORES, TOP - 14), fit_text(score.words, WIDTH - SCORES - 28, 12), "label")
     step = min(52, (BOTTOM - TOP) / len(rows))
     bottom = TOP + step * len(rows)
@@ -130,12 +128,10 @@ def _draw_scores(drawing: Drawing, facts: Facts) -> None:
         drawing.line((x(tick), TOP), (x(tick), bottom), "grid")
         drawing.text((x(tick), bottom + 18), fixed(tick, x.tick_places(4)), "tick", anchor="middle")
     drawing.line((x(score.value), TOP), (x(score.value), bottom), "mark")
-    for number, (name, value, low, high) in enumerate(rows):
-        at, weight = TOP + step * number + step * 0.68, "plain" if number else "strong"
-        drawing.text((SCORES, at - 12), fit_text(name, 220, 13), f"name {weight}")
-        if is_number(low) and is_number(high):
-            drawing.line((x(low), at), (x(high), at), f"span {weight}")
-        drawing.dot((x(value), at), 4 if number else 5, f"dot {weight}")
-        drawing.text((WIDTH - 28, at + 4), fixed(value, places), f"value {weight}", anchor="end")
+    for number, row in enumerate(rows):
+        at, weight = TOP + step * (number + 0.68), "strong" if row.strong else "plain"
+        drawing.text((SCORES, at - 12), fit_text(row.name, 220, 13), f"name {weight}")
+        draw_dot(drawing, row, at, x)
+        drawing.text((WIDTH - 28, at + 4), fixed(row.value, places), f"value {weight}", anchor="end")
     rows_said = f" · n = {count(score.rows)}" if is_number(score.rows) else ""
     drawing.text((SCORES, bottom + 38), f"95 % intervals{rows_said}", "label")

@@ -9,7 +9,7 @@ from tutti.report._facts import Facts
 from tutti.report._html import Child, Markup, tag
 from tutti.report._numbers import count, decimals, exact, fixed, is_number
 from tutti.report._parts import Section, figure, figures, quiet, table, unfold
-from tutti.report._words import listed, plural, spaced, split_words
+from tutti.report._words import listed, plural, quoted, share, spaced, split_words
 
 MANY_COLUMNS = 20
 _PLURALS = {"category": "categories"}
@@ -85,7 +85,9 @@ def splits(facts: Facts) -> Section:
 def _reading(facts: Facts, columns: list[Mapping[str, Any]]) -> str:
     features = Counter(str(c.get("kind")) for c in columns if c.get("role") == "feature")
     kinds = [plural(n, kind, _PLURALS.get(kind, "")) for kind, n in features.most_common()]
-    others = [f"{c['name']!r} is the {c['role']}" for c in columns if c.get("role") not in ("feature", "aside")]
+    others = [
+        f"{quoted(str(c['name']))} is the {c['role']}" for c in columns if c.get("role") not in ("feature", "aside")
+    ]
     aside = sum(c.get("role") == "aside" for c in columns)
     rows = facts.schema.get("rows") or (facts.result.get("data") or {}).get("rows")
     said = f"{plural(rows, 'row')} and " if is_number(rows) else ""
@@ -116,7 +118,7 @@ def _classes(facts: Facts) -> Markup | None:
     total = sum(n for n in counts.values() if is_number(n))
     if not total:
         return None
-    rows: list[list[Child]] = [[str(c), count(n), f"{n / total:.1%}".replace("%", " %")] for c, n in counts.items()]
+    rows: list[list[Child]] = [[str(c), count(n), share(n, total, 1)] for c, n in counts.items()]
     shown = table("The classes of the target.", ["Class", "Rows", "Share"], rows)
     return shown if len(rows) <= MANY_COLUMNS else unfold(f"All {len(rows)} classes", shown)
 

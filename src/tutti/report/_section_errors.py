@@ -9,7 +9,7 @@ from tutti.report._facts import Facts
 from tutti.report._html import Child, Markup, tag
 from tutti.report._numbers import compact, count, decimals, exact, fixed, interval, is_number
 from tutti.report._parts import Section, figure, figures, quiet, scroller, table, unfold
-from tutti.report._words import plural
+from tutti.report._words import plural, quoted, share, shorten
 
 MANY_CLASSES = 20
 SHOWN_FEATURES = 15
@@ -40,7 +40,7 @@ def calibration(facts: Facts) -> Section:
     if not bins:
         return Section(key="calibration", title="Calibration")
     classes = [str(c) for c in facts.details.get("classes") or []]
-    whose = {"binary": f"of {classes[-1]!r}" if classes else "", "multiclass": "of the class that was chosen"}
+    whose = {"binary": f"of {quoted(classes[-1])}" if classes else "", "multiclass": "of the class that was chosen"}
     said = f"Of the rows that were given a probability {whose.get(facts.kind, '')}".rstrip()
     said += ", this share came true; on the diagonal both agree."
     error = found.get("error")
@@ -85,7 +85,7 @@ def importance(facts: Facts) -> Section:
     said = f"Shuffling a column breaks its tie to the target; what {facts.metric_words} loses by it is the "
     said += "column’s importance. "
     said += f"{plural(sure, 'column')} of {len(ordered)} matter beyond the noise"
-    said += f", {str(top)!r} the most." if sure else "."
+    said += f", {quoted(str(top))} the most." if sure else "."
     chart = interval_chart(
         "importance-chart",
         rows,
@@ -123,7 +123,7 @@ def _confused_words(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> 
     if not worst:
         return said + "."
     number, true, guessed = worst[0]
-    return f"{said}; most often {true!r} was taken for {guessed!r} ({plural(number, 'time')})."
+    return f"{said}; most often {quoted(true)} was taken for {quoted(guessed)} ({plural(number, 'time')})."
 
 
 def _worst(classes: Sequence[str], matrix: Sequence[Sequence[int]], most: int) -> list[tuple[int, str, str]]:
@@ -135,7 +135,7 @@ def _worst(classes: Sequence[str], matrix: Sequence[Sequence[int]], most: int) -
 def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Markup:
     """Rows are true classes, columns predicted ones; the shade follows the share of the row."""
     head = [tag("th", "True class", scope="col", class_="corner")]
-    head += [tag("th", c, scope="col", class_="number") for c in classes]
+    head += [tag("th", shorten(c, 24), scope="col", class_="number") for c in classes]
     head.append(tag("th", "Found", scope="col", class_="number"))
     body = []
     for i, (name, row) in enumerate(zip(classes, matrix, strict=True)):
@@ -144,7 +144,7 @@ def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Marku
             tag("td", count(n), class_=f"number shade-{round(9 * n / total) if total else 0}" + _mark(i == j, n))
             for j, n in enumerate(row)
         ]
-        found = tag("td", f"{row[i] / total:.0%}".replace("%", " %") if total else "–", class_="number found")
+        found = tag("td", share(row[i], total), class_="number found")
         body.append(tag("tr", tag("th", name, scope="row"), *cells, found))
     over = tag("tr", tag("td"), tag("th", "Predicted class", scope="colgroup", colspan=len(classes)), tag("td"))
     caption = "Rows of each true class by predicted class; the diagonal is right. "
@@ -167,7 +167,7 @@ def _class_table(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Mar
     """Many classes: how well each is found, the worst first."""
     shares = [(row[i] / sum(row) if sum(row) else 1.0, i) for i, row in enumerate(matrix)]
     rows: list[list[Child]] = [
-        [classes[i], count(sum(matrix[i])), f"{share:.0%}".replace("%", " %")] for share, i in sorted(shares)
+        [classes[i], count(sum(matrix[i])), share(matrix[i][i], sum(matrix[i]))] for _, i in sorted(shares)
     ]
     shown = table("The share of each class that was recognised, the worst first.", ["Class", "Rows", "Found"], rows)
     return unfold(f"All {len(classes)} classes", shown)
@@ -228,4 +228,4 @@ def _residuals(facts: Facts, bins: Sequence[Bin]) -> Section:
 
 def _outputs(facts: Facts) -> Markup | None:
     several = len(facts.target) > 1
-    return quiet(f"These are the residuals of the first output, {facts.target[0]!r}.") if several else None
+    return quiet(f"These are the residuals of the first output, {quoted(facts.target[0])}.") if several else None

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tutti.report._chart_curves import Curve, curve_chart
+from tutti.report._chart_curves import Curve, Faint, curve_chart
 from tutti.report._facts import Facts
 from tutti.report._html import Child, Markup, join, tag
-from tutti.report._numbers import compact, count, decimals, exact, fixed, interval, is_number
+from tutti.report._numbers import Number, compact, count, decimals, exact, fixed, interval, is_number
 from tutti.report._parts import Section, figure, figures, quiet, scroller, table, unfold
 from tutti.report._words import capital, plural, spaced
 
@@ -54,17 +54,18 @@ def curves(facts: Facts) -> Section:
     charts = []
     if len(loss) > 1:
         front = [Curve(name="training", points=loss, class_="plain")]
-        behind = [t.train_loss for t in tracks if len(t.train_loss) > 1]
+        behind = [Faint(points=t.train_loss, left=t.left) for t in tracks if len(t.train_loss) > 1]
         charts.append(_curve_figure("loss-chart", front, behind, axis="training loss"))
     if len(score) > 1:
         front = [Curve(name="validation", points=score, class_="strong")]
         front += [Curve(name="training", points=fitted, class_="plain")] if len(fitted) > 1 else []
-        behind = [t.score for t in tracks if len(t.score) > 1]
+        behind = [Faint(points=t.score, left=t.left) for t in tracks if len(t.score) > 1]
         charts.append(_curve_figure("curve-chart", front, behind, axis=facts.metric_words))
     if not charts:
         return Section(key="curves", title="Learning curves")
     said = "The winning setting in front, means over its folds"
-    said += f"; {plural(len(tracks), 'other setting')} faint behind it." if tracks else "."
+    said += f"; {plural(len(tracks), 'other setting')} faint behind it" if tracks else ""
+    said += ". A ring marks where a setting was dropped or diverged." if any(t.left for t in tracks) else "."
     parts = [figures(*charts), _curve_table(facts)]
     return Section(key="curves", title="Learning curves", said=said, shown=parts)
 
@@ -99,10 +100,12 @@ def fit_quality(facts: Facts) -> Section:
     return Section(key="fit", title="Fit quality", said=words.get(str(quality), str(quality)), shown=parts)
 
 
-def _heat_map(facts: Facts, settings: Sequence[Mapping[str, Any]], rates: list[float], decays: list[float]) -> Markup:
+def _heat_map(
+    facts: Facts, settings: Sequence[Mapping[str, Any]], rates: list[Number], decays: list[Number]
+) -> Markup:
     """A table whose shade follows the score; in each cell the best setting with that rate and decay."""
     sign = 1 if facts.higher_is_better else -1
-    cells: dict[tuple[float, float], Mapping[str, Any]] = {}
+    cells: dict[tuple[Number, Number], Mapping[str, Any]] = {}
     for s in settings:
         key = (s["setting"].get(RATE), s["setting"].get(DECAY))
         rank = sign * s["score"] if is_number(s.get("score")) else float("-inf")
@@ -131,7 +134,7 @@ def _heat_map(facts: Facts, settings: Sequence[Mapping[str, Any]], rates: list[f
     return scroller(shown)
 
 
-def _heat_cell(facts: Facts, cell: Mapping[str, Any] | None, ranks: list[float], places: int) -> Markup:
+def _heat_cell(facts: Facts, cell: Mapping[str, Any] | None, ranks: list[Number], places: int) -> Markup:
     """The value, and a word where the setting won, was dropped or diverged: nothing is said by colour alone."""
     if cell is None:
         return tag("td", tag("span", "not tried", class_="small"), class_="number")
@@ -171,9 +174,7 @@ def _board(facts: Facts, settings: Sequence[Mapping[str, Any]]) -> Markup:
     return made
 
 
-def _curve_figure(
-    key: str, front: list[Curve], behind: Sequence[Sequence[tuple[float, float]]], *, axis: str
-) -> Markup:
+def _curve_figure(key: str, front: list[Curve], behind: Sequence[Faint], *, axis: str) -> Markup:
     ways = []
     for curve in front:
         (first, start), (last, end) = curve.points[0], curve.points[-1]
@@ -189,8 +190,8 @@ def _curve_figure(
         description=f"{capital('; '.join(ways))}.",
         axis=axis,
     )
-    lines = ", ".join(f"{c.name} {words[c.class_]}" for c in front)
-    return figure(chart, f"{capital(axis)}: {lines}." if len(front) > 1 else f"{capital(axis)}.")
+    lines = ", ".join(f"{c.name} ({words[c.class_]} line)" for c in front)
+    return figure(chart, f"{capital(axis)} over the steps: {lines}.")
 
 
 def _curve_table(facts: Facts) -> Markup | None:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tutti.report._chart_intervals import Row, interval_chart
-from tutti.report._facts import Facts
+from tutti.report._chart_intervals import Row, interval_chart, row_scale
+from tutti.report._facts import Facts, Score
 from tutti.report._html import Child, Markup, tag
 from tutti.report._numbers import compact, count, decimals, exact, fixed, interval, is_number, seconds
-from tutti.report._parts import Section, figure, figures, pairs, quiet, table, unfold
-from tutti.report._words import capital, listed, metric_words, plural, spaced, task_words
+from tutti.report._parts import Section, figure, pairs, quiet, table, unfold
+from tutti.report._words import capital, listed, metric_words, plural, shorten, spaced, task_words
 
 OURS = "this network"
 _FITS = {"good": "good", "under": "under-fitted", "over": "over-fitted"}
@@ -33,12 +33,7 @@ def scores(facts: Facts) -> Section:
     score, baselines = facts.score, facts.result.get("baselines") or []
     if score is None or not baselines:
         return Section(key="scores", title="Scores", shown=_others(facts))
-    rows = [Row(name=OURS, value=score.value, low=score.low, high=score.high, strong=True)]
-    rows += [
-        Row(name=b["name"], value=b["value"], low=b.get("low"), high=b.get("high"))
-        for b in baselines
-        if is_number(b.get("value"))
-    ]
+    rows = score_rows(facts, score)
     places = score_places(facts)
     better = "higher" if facts.higher_is_better else "lower"
     said = "; ".join(f"{r.name} {fixed(r.value, places)}" for r in rows)
@@ -51,13 +46,23 @@ def scores(facts: Facts) -> Section:
         places=places,
     )
     caption = "Dots are scores, lines are 95 % intervals. The intervals of two rows may overlap and the "
-    caption += "difference still be sure, because both were judged on the same rows: see the table."
+    caption += "difference still be sure, because both were judged on the same rows: see the table. "
+    frame = row_scale(rows, start=0, end=1)
+    if any(not frame.low <= r.value <= frame.high for r in rows):
+        caption += "An arrowhead points to a score beyond the frame."
     parts = [
-        figures(figure(chart, caption), _differences(facts, baselines, places)),
+        tag("div", figure(chart, caption), _differences(facts, baselines, places), class_="beside"),
         _others(facts),
         _tuning(facts),
     ]
     return Section(key="scores", title="Scores beside the baselines", said=_summary(facts, baselines), shown=parts)
+
+
+def score_rows(facts: Facts, score: Score) -> list[Row]:
+    """This network first, then its baselines."""
+    rows = [Row(name=OURS, value=score.value, low=score.low, high=score.high, strong=True)]
+    known = [b for b in facts.result.get("baselines") or [] if is_number(b.get("value"))]
+    return rows + [Row(name=str(b["name"]), value=b["value"], low=b.get("low"), high=b.get("high")) for b in known]
 
 
 def score_places(facts: Facts) -> int:
@@ -130,7 +135,7 @@ def _summary(facts: Facts, baselines: list[Mapping[str, Any]]) -> str:
     """One sentence from the paired differences."""
     by_word: dict[str, list[str]] = {}
     for baseline in baselines:
-        by_word.setdefault(reading(facts, baseline), []).append(str(baseline["name"]))
+        by_word.setdefault(reading(facts, baseline), []).append(shorten(str(baseline["name"]), 40))
     order = ["better", "not distinguishable", "worse", "not compared"]
     links = {
         "better": "better than",
@@ -149,17 +154,19 @@ def _differences(facts: Facts, baselines: list[Mapping[str, Any]], places: int) 
     spans = [b.get(k) for b in baselines for k in ("difference", "difference_low", "difference_high")]
     finer = min(max(places, decimals(spans, significant=2)), places + 2)
     rows: list[list[Child]] = [
-        [OURS, [exact(score.value, fixed(score.value, places)), interval(score.low, score.high, places)], "", ""]
+        [OURS, [exact(score.value, fixed(score.value, places)), interval(score.low, score.high, places)], ""]
     ]
     for b in baselines:
         value = [exact(b.get("value"), fixed(b.get("value"), places)), interval(b.get("low"), b.get("high"), places)]
         gap = b.get("difference")
         ends = interval(b.get("difference_low"), b.get("difference_high"), finer, sign=True)
         difference = [exact(gap, fixed(gap, finer, sign=True)), ends]
-        rows.append([str(b["name"]), value, difference, reading(facts, b)])
-    caption = f"{capital(score.words)}; the difference is this network − the baseline. 95 % intervals beneath."
-    head = ["Model", capital(facts.metric_words), "Difference", "This network is"]
-    return table(caption, head, rows, words=(0, 3), strong=(0,), class_="scores")
+        rows.append([str(b["name"]), value, [*difference, tag("span", reading(facts, b), class_="reading")]])
+    caption = (
+        f"{capital(score.words)}. The difference is this network − the baseline, and what it says of this network."
+    )
+    head = ["Model", capital(facts.metric_words), "Difference"]
+    return table(caption, head, rows, strong=(0,))
 
 
 def _others(facts: Facts) -> Markup | None:

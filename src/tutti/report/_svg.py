@@ -4,25 +4,25 @@ from collections.abc import Iterable, Sequence
 from unicodedata import east_asian_width
 
 from tutti.report._html import Markup, tag
-from tutti.report._numbers import fixed
+from tutti.report._numbers import Number, fixed
 from tutti.report._scale import Scale
 
 WIDTH = 400  # natural width of a figure: a phone shows it nearly whole, a desktop two beside each other
-Point = tuple[float, float]
+Point = tuple[Number, Number]
 
 
-def place(value: float) -> str:
+def place(value: Number) -> str:
     """A coordinate with one decimal, no more."""
     text = f"{value:.1f}".removesuffix(".0")
     return "0" if text == "-0" else text
 
 
-def text_width(text: str, size: float = 12) -> float:
+def text_width(text: str, size: Number = 12) -> Number:
     """A generous guess of how wide `text` is in a system font."""
     return sum(1.0 if east_asian_width(c) in "WF" else 0.56 for c in text) * size
 
 
-def fit_text(text: str, width: float, size: float = 12) -> str:
+def fit_text(text: str, width: Number, size: Number = 12) -> str:
     """`text`, cut with an ellipsis where it would be wider than `width`."""
     if text_width(text, size) <= width:
         return text
@@ -34,7 +34,7 @@ def fit_text(text: str, width: float, size: float = 12) -> str:
 class Drawing:
     """An SVG under construction. Marks get classes, not colours: the style sheet knows light, dark and paper."""
 
-    def __init__(self, key: str, width: float, height: float, *, title: str, description: str) -> None:
+    def __init__(self, key: str, width: Number, height: Number, *, title: str, description: str) -> None:
         self.key = key
         self.width = width
         self.height = height
@@ -52,14 +52,22 @@ class Drawing:
             steps = "L".join(f"{place(x)} {place(y)}" for x, y in points)
             self.parts.append(tag("path", d=f"M{steps}", class_=class_, clip_path=f"url(#{clip})" if clip else None))
 
-    def dot(self, at: Point, radius: float, class_: str, *, hint: str | None = None) -> None:
+    def dot(self, at: Point, radius: Number, class_: str, *, hint: str | None = None) -> None:
         inner = tag("title", hint) if hint else None
         self.parts.append(tag("circle", inner, cx=place(at[0]), cy=place(at[1]), r=place(radius), class_=class_))
 
-    def box(self, corner: Point, width: float, height: float, class_: str) -> None:
+    def box(self, corner: Point, width: Number, height: Number, class_: str, *, radius: Number = 1.5) -> None:
         x, y = corner
         self.parts.append(
-            tag("rect", x=place(x), y=place(y), width=place(width), height=place(height), rx="1.5", class_=class_)
+            tag(
+                "rect",
+                x=place(x),
+                y=place(y),
+                width=place(width),
+                height=place(height),
+                rx=place(radius),
+                class_=class_,
+            )
         )
 
     def text(self, at: Point, words: str, class_: str = "", *, anchor: str | None = None) -> None:
@@ -67,7 +75,7 @@ class Drawing:
             tag("text", words, x=place(at[0]), y=place(at[1]), class_=class_ or None, text_anchor=anchor)
         )
 
-    def clip(self, corner: Point, width: float, height: float) -> str:
+    def clip(self, corner: Point, width: Number, height: Number) -> str:
         """The name of a frame that cuts off what lies outside."""
         name = f"{self.key}-frame"
         x, y = corner
@@ -109,7 +117,7 @@ def thin(points: Sequence[Point], most: int = 160) -> list[Point]:
     return kept if not points or kept[-1] == points[-1] else [*kept, points[-1]]
 
 
-def bounds(values: Iterable[float], share: float = 0.1) -> tuple[float, float]:
+def bounds(values: Iterable[Number], share: Number = 0.1) -> tuple[Number, Number]:
     """The quantiles `share` and 1 − share of the values: what a frame shows of a crowd of curves."""
     ordered = sorted(values)
     last = len(ordered) - 1

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from tutti.report._numbers import Number
+
 _METRICS = {
     "auc": "AUC",
     "rmse": "RMSE",
@@ -47,7 +49,7 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def plural(number: float, word: str, words: str = "") -> str:
+def plural(number: Number, word: str, words: str = "") -> str:
     """1 fold, 5 folds, 1,200 rows."""
     return f"{number:,.0f} {word if number == 1 else words or word + 's'}"
 
@@ -55,6 +57,16 @@ def plural(number: float, word: str, words: str = "") -> str:
 def listed(words: Sequence[str]) -> str:
     """a, b and c."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def quoted(name: str) -> str:
+    """A name from the data within a sentence."""
+    return f"“{shorten(name, 40)}”"
+
+
+def share(part: Number, whole: Number, places: int = 0) -> str:
+    """A part of a whole in per cent; an en dash where there is no whole."""
+    return f"{100 * part / whole:.{places}f}\u00a0%" if whole else "–"
 
 
 def shorten(text: str, width: int) -> str:

@@ -1,0 +1,279 @@
+"""The page of a run: whole, safe, readable by everyone, and true to the folder."""
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha256
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tutti.core import InputError
+from tutti.report import write_report
+from tutti.runs import Run
+
+VOID = {"meta", "br", "col", "link"}
+Make = Callable[[str, Path], Path]
+
+
+class Page(HTMLParser):
+    """The elements of a page in order, with their attributes, depth and text; counts unbalanced tags."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[dict[str, Any]] = []
+        self.elements: list[dict[str, Any]] = []
+        self.errors: list[str] = []
+        self.feed(text)
+        self.close()
+        self.errors += [f"never closed: {e['tag']}" for e in self.open]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        parents = [e["tag"] for e in self.open]
+        element = {"tag": tag, "attrs": dict(attrs), "text": "", "parents": parents}
+        if len(dict(attrs)) != len(attrs):
+            self.errors.append(f"an attribute twice: {attrs}")
+        self.elements.append(element)
+        if tag not in VOID:
+            self.open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open[-1]["tag"] != tag:
+            self.errors.append(f"closed out of turn: {tag}")
+        else:
+            self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        for element in self.open:
+            element["text"] += data
+
+    def all(self, *tags: str) -> list[dict[str, Any]]:
+        return [e for e in self.elements if e["tag"] in tags]
+
+    def within(self, parent: str, *tags: str) -> list[dict[str, Any]]:
+        return [e for e in self.all(*tags) if parent in e["parents"]]
+
+
+@pytest.fixture(scope="module")
+def text(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    target = write_report(run_folder, tmp_path_factory.mktemp("pages") / "page.html")
+    return target.read_text(encoding="utf8")
+
+
+@pytest.fixture(scope="module")
+def page(text: str) -> Page:
+    return Page(text)
+
+
+def test_the_page_is_well_formed(page: Page, text: str) -> None:
+    assert page.errors == []
+    assert text.startswith("<!doctype html>\n<html")
+    ids = [e["attrs"]["id"] for e in page.elements if "id" in e["attrs"]]
+    assert len(ids) == len(set(ids))
+    for link in page.all("a"):
+        assert link["attrs"]["href"].removeprefix("#") in ids
+
+
+def test_nothing_comes_from_elsewhere_and_nothing_runs(page: Page) -> None:
+    assert not page.all(
+        "script", "link", "img", "iframe", "object", "embed", "form", "base", "image", "use", "foreignobject"
+    )
+    style = page.all("style")
+    assert len(style) == 1
+    assert not re.search(r"url\(|@import|@font-face|expression", style[0]["text"])
+    for element in page.elements:
+        for name, value in element["attrs"].items():
+            assert not name.startswith("on")
+            assert name not in ("src", "srcset", "style", "action", "formaction", "xlink:href")
+            assert "://" not in (value or "")
+            assert not (value or "").lower().startswith("javascript:")
+            if "url(" in (value or ""):
+                assert re.fullmatch(r"url\(#[a-z-]+\)", value or "")
+
+
+def test_the_policy_allows_this_style_sheet_and_nothing_else(page: Page) -> None:
+    policy = next(e["attrs"]["content"] for e in page.all("meta") if "http-equiv" in e["attrs"])
+    digest = b64encode(sha256(page.all("style")[0]["text"].encode("utf8")).digest()).decode("ascii")
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+def test_a_screen_reader_finds_its_way(page: Page) -> None:
+    assert page.all("html")[0]["attrs"]["lang"] == "en"
+    for landmark in ("header", "nav", "main", "footer", "h1", "title"):
+        found = [e for e in page.all(landmark) if "svg" not in e["parents"]]
+        assert len(found) == 1, landmark
+    levels = [int(e["tag"][1]) for e in page.all("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert len(page.all("caption")) == len(page.all("table"))
+    assert all(e["attrs"].get("scope") in ("col", "row", "colgroup") for e in page.all("th"))
+    assert len(page.all("figcaption")) == len(page.all("figure"))
+    assert [e["attrs"]["href"] for e in page.within("nav", "a")] == [
+        f"#{e['attrs']['id']}" for e in page.all("section")
+    ]
+
+
+def test_each_drawing_says_what_it_shows(page: Page) -> None:
+    names = {e["attrs"]["id"]: e["text"] for e in page.all("title", "desc") if "id" in e["attrs"]}
+    for drawing in page.all("svg"):
+        assert drawing["attrs"]["role"] == "img"
+        for name in drawing["attrs"]["aria-labelledby"].split():
+            assert names[name].strip()
+        assert "viewbox" in drawing["attrs"]
+
+
+def test_every_number_is_what_its_exact_value_says(page: Page, run_folder: Path) -> None:
+    for element in page.all("data"):
+        shown = element["text"].replace(",", "").replace("−", "-")
+        value = float(element["attrs"]["value"])
+        digits = len(shown.partition("e")[0].partition(".")[2])
+        power = int(shown.partition("e")[2] or 0)
+        assert abs(float(shown) - value) <= 0.5001 * 10.0 ** (power - digits) + 1e-12 * abs(value), shown
+
+
+def test_the_numbers_are_those_of_the_result(page: Page, run_folder: Path) -> None:
+    result = json.loads((run_folder / "result.json").read_text(encoding="utf8"))
+    exact = {float(e["attrs"]["value"]) for e in page.all("data")}
+    expected: list[Any] = []
+    if test := result.get("test"):
+        expected += [test["value"], test["low"], test["high"]]
+    for b in result.get("baselines") or []:
+        expected += [b[k] for k in ("value", "low", "high", "difference", "difference_low", "difference_high")]
+    details = result["details"]
+    expected += [s["score"] for s in details.get("settings", []) if s["score"] is not None]
+    expected += [f[k] for f in details.get("importance", []) for k in ("value", "low", "high")]
+    expected += [m["value"] for m in details.get("metrics", [])]
+    expected += [b["observed"] for b in details.get("calibration", {}).get("bins", [])]
+    expected += details.get("residuals", {}).get("mean", [])
+    expected += details.get("fold_scores", [])
+    if optimism := details.get("optimism"):
+        expected += [optimism["value"], optimism["corrected"]]
+    assert set(expected) <= exact
+    if "confusion" in details:
+        cells = [e["text"] for e in page.within("tbody", "td") if "shade" in e["attrs"].get("class", "")]
+        assert "".join(str(n) for row in details["confusion"] for n in row) in "".join(cells)
+
+
+def test_the_verdict_stands_first(page: Page, run_folder: Path) -> None:
+    result = json.loads((run_folder / "result.json").read_text(encoding="utf8"))
+    if run_folder.name != "hostile":
+        assert page.all("h1")[0]["text"] == result["verdict"]
+    order = [e["tag"] for e in page.elements]
+    assert order.index("h1") < order.index("section")
+
+
+def test_no_path_of_the_machine_is_shown(text: str, run_folder: Path) -> None:
+    assert str(run_folder) not in text
+    assert str(run_folder.parent.parent) not in text
+    assert str(Path.home()) + "/" not in text
+
+
+def test_the_same_folder_gives_the_same_bytes(run_folder: Path, tmp_path: Path, text: str) -> None:
+    assert write_report(run_folder, tmp_path / "again.html").read_bytes() == text.encode("utf8")
+
+
+def test_hostile_text_is_shown_as_text(make_run: Make, tmp_path: Path) -> None:
+    text = write_report(make_run("hostile", tmp_path / "hostile")).read_text(encoding="utf8")
+    assert "<script" not in text
+    assert not set(text) & set("\x1b\u202e\udc80\x00")
+    page = Page(text)
+    shown = '<script>alert("x")</script>&\'"\ufffd\ufffd[31m\ufffd'
+    assert page.all("h1")[0]["text"] == shown
+    for tag in ("th", "td", "li", "code", "dd", "dt", "p"):
+        assert any(shown in e["text"] for e in page.all(tag)), tag
+    assert any(e["text"] == "</td></table>" for e in page.all("th"))
+
+
+SECTIONS = {
+    "binary": "scores data findings splits population curves fit errors calibration importance optimism plan "
+    "environment",
+    "regression": "scores data findings splits population curves fit errors importance optimism plan environment",
+    "no_test": "findings splits population curves fit optimism plan environment",
+    "minimal": "environment",
+}
+
+
+@pytest.mark.parametrize("sort", list(SECTIONS))
+def test_what_was_not_recorded_is_left_out_and_named(make_run: Make, tmp_path: Path, sort: str) -> None:
+    page = Page(write_report(make_run(sort, tmp_path / sort)).read_text(encoding="utf8"))
+    shown = [e["attrs"]["id"] for e in page.all("section")]
+    assert shown == [*SECTIONS[sort].split(), "reproduce"]
+    lines = [e["text"] for e in page.within("main", "p") if e["text"].startswith("Not recorded")]
+    assert len(lines) == (sort != "binary")
+    if sort == "no_test":
+        assert lines == [
+            "Not recorded by this run, and so not shown: scores, what was read, where it is wrong, calibration "
+            "and what it rests on."
+        ]
+
+
+def test_a_selection_score_is_never_called_a_test(make_run: Make, tmp_path: Path) -> None:
+    folder = make_run("no_test", tmp_path / "r")
+    text = write_report(folder).read_text(encoding="utf8")
+    assert "cross-validated accuracy, corrected for the search" in text
+    run = Run.open(folder)
+    result = run.read_json("result.json")
+    del result["details"]["optimism"]
+    run.write_json("result.json", result)
+    text = write_report(folder).read_text(encoding="utf8")
+    assert "cross-validated accuracy (selection score)" in text
+    assert "test accuracy" not in text
+
+
+def test_the_heat_map_says_in_words_who_won_and_who_left(make_run: Make, tmp_path: Path) -> None:
+    page = Page(write_report(make_run("binary", tmp_path / "r")).read_text(encoding="utf8"))
+    cells = [e for e in page.all("td") if "shade" in e["attrs"].get("class", "")][:32]
+    best = [e["text"] for e in cells if "winner" in e["attrs"]["class"]]
+    assert best == ["0.829best"]
+    assert sum("diverged" in e["text"] for e in cells) == 2
+    assert sum("dropped" in e["text"] for e in cells) == 20
+
+
+@pytest.mark.parametrize(
+    ("higher", "low", "high", "word"),
+    [
+        (True, 0.01, 0.2, "better"),
+        (True, -0.2, -0.01, "worse"),
+        (False, 0.01, 0.2, "worse"),
+        (False, -0.2, -0.01, "better"),
+        (True, -0.1, 0.1, "not distinguishable"),
+        (False, None, 0.1, "not compared"),
+    ],
+)
+def test_a_difference_reads_the_right_way_round(
+    tmp_path: Path, higher: bool, low: float | None, high: float, word: str
+) -> None:
+    run = Run.create(tmp_path / "r", "r")
+    metric = "accuracy" if higher else "rmse"
+    baseline = {"name": "linear", "value": 0.5, "difference": 0, "difference_low": low, "difference_high": high}
+    test = {"metric": metric, "value": 0.5, "low": 0.4, "high": 0.6, "n": 50}
+    run.write_json("result.json", {"test": test, "baselines": [baseline], "verdict": "v"})
+    page = Page(write_report(run.folder).read_text(encoding="utf8"))
+    assert [e["text"] for e in page.all("span") if e["attrs"].get("class") == "reading"] == [word]
+
+
+def test_the_default_place_is_inside_the_run_and_keeps_its_seal(make_run: Make, tmp_path: Path) -> None:
+    folder = make_run("binary", tmp_path / "runs" / "titanic")
+    target = write_report(folder)
+    assert target == folder / "report.html"
+    assert Run.open(folder).sealed
+    assert write_report(folder) == target  # a page may be written again
+    assert "tutti rerun runs/titanic" in target.read_text(encoding="utf8")
+
+
+def test_what_cannot_be_reported_is_one_clear_error(make_run: Make, tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "young", "young")
+    with pytest.raises(InputError, match=r"young has no result yet \(it is 'running'\)"):
+        write_report(run.folder)
+    folder = make_run("minimal", tmp_path / "r")
+    with pytest.raises(InputError, match=r"is a folder\. Name a file"):
+        write_report(folder, tmp_path)
+    with pytest.raises(InputError, match="Cannot write"):
+        write_report(folder, tmp_path / "nowhere" / "x.html")
+    (folder / "result.json").write_text("{}", encoding="utf8")
+    with pytest.raises(InputError, match=r"result\.json was changed"):
+        write_report(folder)
