@@ -195,6 +195,17 @@ def test_cross_entropy_is_finite_far_out(task: Task) -> None:
             assert own.grad.isfinite().all()
 
 
+# catalogue: T12: a score of exactly 0 is an error of either class, so that zero weights learn.
+@pytest.mark.parametrize("target", [0, 1])
+def test_a_margin_loss_has_a_gradient_at_its_corner(target: int) -> None:
+    for task, width in ((BINARY, 1), (MULTICLASS, 4)):
+        output = torch.zeros(1, width, requires_grad=True)
+        replace(task, loss_name="perceptron").loss(output, torch.tensor([target])).sum().backward()
+        assert output.grad is not None
+        own = output.grad[0, target if width > 1 else 0]
+        assert own == (1 if width == 1 and target == 0 else -1)
+
+
 def perceptron(features: Tensor, target: Tensor, steps: int) -> list[int]:
     """Full-batch steps of rate 1 on the perceptron loss from zero weights: the number of errors before each."""
     task = Binary(names=("y",), classes=("0", "1"), loss_name="perceptron")

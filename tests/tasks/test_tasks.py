@@ -34,7 +34,7 @@ WORDS = np.array(["b", "a", "c"])[DIGITS]
         (REALS.astype(np.float32), "regression", ()),
         (REALS.round(1), "regression", ()),
         (np.arange(60), "regression", ()),
-        (np.arange(60) % 21, "regression", ()),  # more than 20 whole numbers
+        (np.arange(210) % 21, "regression", ()),  # more than 20 whole numbers
         (np.arange(60) % 15, "regression", ()),  # fewer than 5 rows each
         (np.r_[DIGITS, 7], "regression", ()),  # one stands alone
         (DIGITS, "multiclass", ("0", "1", "2")),
@@ -141,6 +141,14 @@ def test_regression_works_in_standardised_units_of_its_rows() -> None:
     assert_allclose(tasks.restore(units, centre, scale), encoded, rtol=1e-12)
     tensors = [torch.from_numpy(array) for array in (encoded, centre, scale)]
     assert_close(tasks.restore(tasks.standardise(*tensors), *tensors[1:]), tensors[0].double())
+
+
+@pytest.mark.parametrize("value", [0.1, 3.3, 1e30, 1e-30, 0.0])
+def test_a_constant_output_has_scale_one_whatever_the_rounding(value: float) -> None:
+    for rows in (1, 3, 10, 61, 399):
+        assert tasks.target_statistics(np.full((rows, 1), value))[1] == 1
+    tiny = np.array([[0.0], [1e-44]], dtype=np.float32)
+    assert tasks.target_statistics(tiny)[1] == pytest.approx(tiny[1, 0] / 2)
 
 
 def test_an_affine_holds_the_units_of_a_member() -> None:

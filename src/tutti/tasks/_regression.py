@@ -80,8 +80,8 @@ def target_statistics(
     """Mean and standard deviation (divided by n) of each output over these rows, float64; scale 1 if constant."""
     centre = target.mean(axis=0, dtype=np.float64)
     scale = target.std(axis=0, dtype=np.float64)
-    # The standard deviation of a constant may be a rounding error, or underflow to 0 where values do differ.
-    return centre, np.where((target.min(axis=0) == target.max(axis=0)) | (scale == 0), 1.0, scale)
+    # In float64 the standard deviation of a constant may be a rounding error instead of 0.
+    return centre, np.where(target.min(axis=0) == target.max(axis=0), 1.0, scale)
 
 
 def standardise(values: Array, centre: Array, scale: Array) -> Array:
