@@ -1,13 +1,11 @@
 """From values to what a network eats: float32 features with NaN, and int32 codes."""
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Float, Int, Shaped
 
 from tutti.core import Column, Finding, InputError, Kind
 from tutti.data._convert import FAMILIES, truth
-from tutti.data._values import Numbers, Times, Values, Words
+from tutti.data._values import Numbers, Times, Values, Words, count_distinct
 
 MAX_LEVELS = 1000  # of one category; rarer ones share code 0 with those never seen
 PERIODS = {"month": 12.0, "weekday": 7.0, "hour": 24.0}
@@ -100,7 +98,7 @@ def number_findings(name: str, values: Numbers) -> list[Finding]:
         findings.append(Finding(kind="ambiguous-numbers", where=name, message=message))
     present = values.values[~np.isnan(values.values)]
     if len(present) and np.abs(present).max() > 2**24:
-        exact, kept = (pc.count_distinct(pa.array(v)).as_py() for v in (present, present.astype(np.float32)))
+        exact, kept = (count_distinct(v) for v in (present, present.astype(np.float32)))
         if kept < 0.9 * exact:
             message = (
                 f"{exact} distinct values become {kept} in single precision: subtract a constant, or use categories."

@@ -75,7 +75,7 @@ def _arrow(path: Path) -> Content:
 
 def _npz(path: Path) -> Content:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (ValueError, zipfile.BadZipFile, KeyError) as error:
         raise InputError(

@@ -4,13 +4,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Bool
 
 from tutti.core import Column, Finding, InputError, Kind, Role
 from tutti.data._convert import FAMILIES, told
 from tutti.data._features import false_and_true, levels_of, number_findings, time_features, time_findings
-from tutti.data._values import Nested, Numbers, Times, Values, Words, parse
+from tutti.data._values import Nested, Numbers, Times, Values, Words, count_distinct, parse
 
 FEW_ROWS = 20  # below this nothing is taken for an identifier
 MOST_OWN = 0.5  # more distinct texts than this share of the rows: text or identifier, not a category
@@ -142,8 +141,7 @@ def distinct(values: Values) -> int:
         return len(np.unique(values.codes[values.codes >= 0]))
     if isinstance(values, Nested):
         return 0
-    present = values.values[~absent_rows(values)]
-    return int(pc.count_distinct(pa.array(present)).as_py())
+    return count_distinct(values.values[~absent_rows(values)])
 
 
 def without_infinities(name: str, values: Values) -> list[Finding]:

@@ -138,8 +138,7 @@ class _Reader:
         schema = Schema(columns=tuple(self.columns), rows=self.rows)
         self._notice_set_aside()
         if not self.numbers and not self.codes:
-            shown = "; ".join(f"{c.name!r}: {c.note}" for c in self.columns if c.role != Role.TARGET)[:400]
-            raise InputError(f"No column is left to learn from ({shown or 'there is only the target'}).")
+            raise self._nothing_left()
         self._notice_shape(schema)
         return Table(
             schema=schema,
@@ -152,6 +151,16 @@ class _Reader:
             weight=self.beside.get(Role.WEIGHT),
             findings=tuple(self.findings),
             source=source,
+        )
+
+    def _nothing_left(self) -> InputError:
+        aside = [column for column in self.columns if column.role == Role.ASIDE]
+        if not aside:
+            return InputError("There is no column beside the target.", fix="Give at least one feature.")
+        shown = "; ".join(f"{column.name!r}: {column.note}" for column in aside[:8])
+        return InputError(
+            f"No column is left to learn from ({shown}).",
+            fix=f"keep=[{aside[0].name!r}] (--keep) uses a column all the same; kinds= says what it means.",
         )
 
     def _column(self, name: str, column: pa.ChunkedArray, role: Role) -> None:

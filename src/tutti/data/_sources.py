@@ -117,6 +117,11 @@ def _chunked(column: Any) -> pa.ChunkedArray:
         column = pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
     if pa.types.is_string_view(column.type):
         column = column.cast(pa.large_string())
+    if pa.types.is_dictionary(column.type) and pa.types.is_string_view(column.type.value_type):
+        parts = [
+            pa.DictionaryArray.from_arrays(c.indices, c.dictionary.cast(pa.large_string())) for c in column.chunks
+        ]
+        column = pa.chunked_array(parts, pa.dictionary(column.type.index_type, pa.large_string()))
     if pa.types.is_run_end_encoded(column.type):
         column = column.cast(column.type.value_type)
     return column
@@ -196,6 +201,8 @@ def _arrow(values: Any, name: str) -> pa.ChunkedArray | pa.Array:
     try:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        if isinstance(values, list) and all(isinstance(value, np.datetime64) for value in values):
+            return pa.array(np.array(values))
         return pa.array([_text(value) for value in values], pa.large_string())
 
 
@@ -220,14 +227,12 @@ def _existing(path: Path) -> Path:
 
 
 def _bundled(name: str) -> Frame:
-    """scikit-learn's own tables, class labels as words (digits: "0" … "9")."""
+    """scikit-learn's own tables, class labels as words."""
     from sklearn import datasets
 
     data = getattr(datasets, f"load_{name}")()
     target = data.target
-    if name == "digits":
-        target = target.astype(str)
-    elif name != "diabetes":
+    if name not in ("digits", "diabetes"):
         target = np.asarray(data.target_names)[target]
     names = {"digits": "digit", "diabetes": "progression", "breast_cancer": "diagnosis", "wine": "cultivar"}
     features = {str(column): data.data[:, i] for i, column in enumerate(data.feature_names)}

@@ -62,9 +62,10 @@ def _values(name: str, column: pa.ChunkedArray, kind: Kind | None) -> Values:
     values = parse(column)
     if isinstance(values, Numbers) and values.strays:
         row = int(np.flatnonzero(labels(as_words(column)) == values.strays[0])[0]) + 1
+        names = " If the first row names the columns, leave out --no-header." if row == 1 else ""
         raise InputError(
             f"The target {name!r} holds numbers, but row {row} holds {values.strays[0]!r}.",
-            fix='Correct the cell, leave it empty, or say that the target is of the kind "category".',
+            fix='Correct the cell, leave it empty, or say that the target is of the kind "category".' + names,
         )
     return values if isinstance(values, Numbers) else as_words(column)
 

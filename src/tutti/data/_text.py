@@ -101,7 +101,7 @@ def sniff(sample: str) -> str:
         shares[sign] = times / counts.total() if cells > 1 else 0.0
         if shares[sign] == 1.0:
             return sign
-    best = max(DELIMITERS, key=lambda sign: shares[sign])
+    best = max(shares, key=lambda sign: shares[sign])
     return best if shares[best] >= 0.75 else ","
 
 

@@ -22,12 +22,12 @@ _PLAIN = r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[iI]nf|[iI]nfinity"
 FORMS: dict[str, tuple[str, str, bool]] = {
     "": (rf"[+-]?({_PLAIN})", "", False),
     "thousands": (rf"[+-]?(\d{{1,3}}(,\d{{3}})+(\.\d*)?|{_PLAIN})", ",", False),
-    "decimal comma": (r"[+-]?(\d{1,3}([. ]\d{3})+(,\d*)?|\d*,?\d+|\d+,)([eE][+-]?\d+)?", "[. ]", True),
     "spaced thousands": (
         rf"[+-]?(\d{{1,3}}([ '_\x{{a0}}\x{{202f}}]\d{{3}})+(\.\d*)?|{_PLAIN})",
         r"[ '_\x{a0}\x{202f}]",
         False,
     ),
+    "decimal comma": (r"[+-]?(\d{1,3}([. ]\d{3})+(,\d*)?|\d*,?\d+|\d+,)([eE][+-]?\d+)?", "[. ]", True),
     "percent": (rf"[+-]?({_PLAIN}) ?%", "[ %]", False),
     "currency": (rf"[+-]?[$€£¥] ?(\d{{1,3}}(,\d{{3}})+(\.\d*)?|{_PLAIN})", "[,$€£¥ ]", False),
 }
@@ -93,17 +93,19 @@ def parse(column: pa.ChunkedArray, *, decimal_comma: bool = False) -> Values:
     kind = column.type
     if pa.types.is_null(kind):
         return Numbers(np.full(len(column), np.nan))
-    if pa.types.is_dictionary(kind):
-        words = as_words(column)
-        words.declared = True
-        return words
-    if pa.types.is_boolean(kind):
-        words = as_words(column)
-        words.logical = True
-        return words
+    if pa.types.is_dictionary(kind) or pa.types.is_boolean(kind):
+        return as_words(column)
     if is_text(kind):
         return _from_text(column, decimal_comma)
     return from_typed(column)
+
+
+def count_distinct(present: Shaped[np.ndarray, " rows"]) -> int:
+    """How many distinct values there are; none may be missing. (Sorting beats hashing here.)"""
+    if not len(present):
+        return 0
+    ordered = np.sort(present.view(np.int64) if present.dtype.kind == "M" else present)
+    return 1 + int((ordered[1:] != ordered[:-1]).sum())
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -199,10 +201,10 @@ def _fits(texts: pa.Array, pattern: str) -> pa.BooleanArray:
 
 def as_words(column: pa.ChunkedArray) -> Words:
     """Any column as trimmed text; decimals lose trailing zeros, so that 3, 3.0 and the number 3 are one level."""
+    declared = pa.types.is_dictionary(column.type)
+    if declared:
+        column = pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], column.type.value_type)
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-        kind = column.type
     if pa.types.is_boolean(kind):
         column = pc.if_else(column, "True", "False")
     elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
@@ -217,7 +219,8 @@ def as_words(column: pa.ChunkedArray) -> Words:
     levels = pc.unique(trimmed.filter(pc.invert(absent)))
     place = pc.index_in(trimmed, value_set=levels).fill_null(-1).to_numpy().astype(np.int32)
     codes = place[index] if len(place) else np.full(len(column), -1, np.int32)
-    return Words(levels.to_pylist(), codes, marks=tuple(sorted(set(marks))))
+    logical = pa.types.is_boolean(kind)
+    return Words(levels.to_pylist(), codes, tuple(sorted(set(marks))), declared=declared, logical=logical)
 
 
 def _without_zeros(texts: pa.Array) -> pa.Array:
