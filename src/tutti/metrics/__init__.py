@@ -14,6 +14,7 @@ from tutti.metrics._intervals import unit_numbers as unit_numbers
 from tutti.metrics._intervals import unit_sums as unit_sums
 from tutti.metrics._intervals import wilson as wilson
 from tutti.metrics._metric import METRICS as METRICS
+from tutti.metrics._metric import Kind as Kind
 from tutti.metrics._metric import Metric as Metric
 from tutti.metrics._metric import metric_of as metric_of
 from tutti.metrics._metric import metrics_for as metrics_for

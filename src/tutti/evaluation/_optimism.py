@@ -1,0 +1,76 @@
+"""How much the best of many settings flatters itself."""
+
+from dataclasses import asdict, dataclass
+from math import isfinite, sqrt
+
+import numpy as np
+from jaxtyping import Float, Int, Num
+
+from tutti.core import InputError
+from tutti.metrics import metric_of, resample_counts, unit_numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimism:
+    """`value`: by how much the best setting's cross-validated score is too good (>= 0, in the metric's
+    units); `corrected`: that score without it; `low`, `high`: the interval of the corrected score."""
+
+    value: float
+    corrected: float
+    low: float
+    high: float
+
+    def to_json(self) -> dict[str, float | None]:
+        """All fields; None for numbers that are not finite."""
+        return {name: value if isfinite(value) else None for name, value in asdict(self).items()}
+
+
+def optimism(
+    row_scores: Float[np.ndarray, "setting rows"],
+    metric: str,
+    *,
+    units: Int[np.ndarray, " rows"] | None = None,
+    weights: Num[np.ndarray, " rows"] | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Optimism:
+    """Bootstrap bias-corrected cross-validation (Tsamardinos, Greasidou and Borboudakis 2018, BBC-CV).
+
+    `row_scores` are the out-of-fold contributions of each row under each setting (accuracy: 1 or 0; rmse: the
+    squared error): what was logged, nothing is trained again. Units are drawn with replacement; the setting
+    that is best on those drawn is scored on those not drawn; the mean over the draws is the corrected score.
+    `value` is its distance to the best setting's own score, at least 0.
+
+    Where we differ: the paper's interval is that of the scores outside the draws, which hold 37 % of the units
+    and so spread 1.6 times too far. Ours brings that spread back to all units: corrected ± the distances of
+    the replicates' quantiles to their mean, times √(mean share outside). Above 2,000 units they are pooled.
+    A setting with a value that is not finite (it diverged) is never the best.
+    """
+    chosen = metric_of(metric)
+    if not chosen.rowwise:
+        raise InputError(f"{chosen.name} is no mean over rows.", fix="Use accuracy, log_loss, rmse, mse or mae.")
+    kept = row_scores[np.isfinite(row_scores).all(axis=1)].astype(np.float64)
+    if kept.size == 0:
+        raise InputError("No setting has a finite score on every row.")
+    rows = kept.shape[1]
+    mass = np.ones(rows) if weights is None else weights.astype(np.float64)
+    number, count, _ = unit_numbers(units, rows, seed)
+    sums = np.stack([np.bincount(number, mass * scores, count) for scores in [*kept, np.ones(rows)]], axis=1)
+    finish = np.sqrt if chosen.name == "rmse" else np.asarray
+    sign = 1 if chosen.higher_is_better else -1
+
+    drawn = resample_counts(count, seed) if count > 1 else np.ones((1, 1), np.int32)
+    inside, outside = drawn @ sums, (drawn == 0) @ sums
+    usable = (inside[:, -1] > 0) & (outside[:, -1] > 0)
+    best = float(finish((sign * (sums.sum(axis=0)[:-1] / mass.sum())).max() * sign))
+    if not usable.any():
+        return Optimism(value=float("nan"), corrected=float("nan"), low=float("nan"), high=float("nan"))
+    inside, outside = inside[usable], outside[usable]
+    winner = (sign * inside[:, :-1] / inside[:, -1:]).argmax(axis=1)
+    replicates = finish(outside[np.arange(len(outside)), winner] / outside[:, -1])
+    corrected = float(replicates.mean())
+    corrected = sign * min(sign * corrected, sign * best)
+    shrink = sqrt(float(outside[:, -1].mean()) / mass.sum())
+    ends = corrected + shrink * (np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2]) - replicates.mean())
+    low, high = np.clip(ends, *chosen.bounds)
+    return Optimism(value=abs(best - corrected), corrected=corrected, low=float(low), high=float(high))
