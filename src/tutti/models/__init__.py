@@ -1,5 +1,6 @@
 """Architectures, one family per file with its Config; `MODELS` finds them by name."""
 
+from tutti.models._custom import custom_network as custom_network
 from tutti.models._linear import Linear as Linear
 from tutti.models._mlp import MLP as MLP
 from tutti.models._resmlp import ResMLP as ResMLP

@@ -32,21 +32,17 @@ class Predictor:
     networks: Sequence[nn.Module]
     affines: tuple[Affine, ...] = ()
 
-    @torch.no_grad()
     def predict(
         self, numbers: Float[np.ndarray, "rows number"], codes: Int[np.ndarray, "rows category"]
     ) -> Float[np.ndarray, "rows out"]:
         """The mean prediction of the networks, in float32: probabilities [rows, classes], or values."""
-        return np.mean([self._one(i, numbers, codes) for i in range(len(self.networks))], axis=0)
+        return np.mean([self.one(i, numbers, codes) for i in range(len(self.networks))], axis=0)
 
-    def each(
-        self, numbers: Float[np.ndarray, "rows number"], codes: Int[np.ndarray, "rows category"]
-    ) -> Float[np.ndarray, "network rows out"]:
-        """Every network's own prediction."""
-        with torch.no_grad():
-            return np.stack([self._one(i, numbers, codes) for i in range(len(self.networks))])
-
-    def _one(self, index: int, numbers: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    @torch.no_grad()
+    def one(
+        self, index: int, numbers: Float[np.ndarray, "rows number"], codes: Int[np.ndarray, "rows category"]
+    ) -> Float[np.ndarray, "rows out"]:
+        """The prediction of a single network."""
         network = self.networks[index].eval()
         device = next((p.device for p in network.parameters()), torch.device("cpu"))
         affine = self.affines[index] if self.affines else None
@@ -76,9 +72,7 @@ class Predictor:
         description = run.read_json("model.json")
         task = task_from_json(description["task"])
         given = description["shape"]
-        shape = TableShape(
-            numbers=given["numbers"], levels=tuple(given["levels"]), missing=tuple(given["missing"])
-        )
+        shape = TableShape(numbers=given["numbers"], levels=tuple(given["levels"]), missing=tuple(given["missing"]))
         if description["model"]["name"] == CUSTOM:
             if build is None:
                 raise InputError(

@@ -59,4 +59,3 @@ class Judge:
     ) -> Float[np.ndarray, " row"] | None:
         """Each row's contribution to the metric, or None where the metric is no mean over rows."""
         return self.measure.per_row(self.target[rows], prediction)
-

@@ -174,4 +174,3 @@ class Program:
             if self._front is not None:
                 network.front.load_state_dict(self._fronts[stream].state_dict())
         return network.eval()
-

@@ -1,0 +1,193 @@
+"""From a source to a declared problem: read, task, splits, leaks set aside. Nothing is fitted yet."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, Num
+
+from tutti.core import Finding, InputError, Observer, Role, Schema, Splits
+from tutti.data import Table, declare_splits, duplicate_groups, encode, find_leaks, fingerprint_rows, read
+from tutti.learn._options import Options
+from tutti.metrics import METRICS, metrics_for
+from tutti.tasks import Binary, Multiclass, Task, class_weights, infer
+
+TEST_SIZE = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """A table with its task and splits: what every later step works on, and what a rerun must find again.
+
+    target: encoded, all rows. weights: one number per row, or None. metric: what selects settings and is quoted
+    first. test_fingerprint: of the test rows' content, or None where none are held out.
+    """
+
+    table: Table
+    task: Task
+    metric: str
+    splits: Splits
+    target: Num[np.ndarray, "rows ..."]
+    weights: Float[np.ndarray, " rows"] | None
+    findings: tuple[Finding, ...]
+    test_fingerprint: str | None
+
+    @property
+    def schema(self) -> Schema:
+        return self.table.schema
+
+    @property
+    def numbers(self) -> Float[np.ndarray, "rows number"]:
+        return self.table.numbers
+
+    @property
+    def codes(self) -> Int[np.ndarray, "rows category"]:
+        return self.table.codes
+
+
+def declare(source: Any, options: Options, observer: Observer, *, splits: Splits | None = None) -> Declared:
+    """Reads the source and declares task and splits, or takes the splits of an earlier run."""
+    table = read(
+        source,
+        target=options.target,
+        header=options.header,
+        kinds=options.kinds,
+        keep=options.keep,
+        drop=options.drop,
+        time=options.time,
+        group=options.group,
+        series=options.series,
+        weight=options.weight,
+        delimiter=options.delimiter,
+        task_kind=options.task,
+    )
+    return declare_table(table, options, observer, splits=splits)
+
+
+def declare_table(table: Table, options: Options, observer: Observer, *, splits: Splits | None = None) -> Declared:
+    """Declares task and splits of a table, checks for leaks, and tells the observer."""
+    table, test_rows = _with_test(table, options)
+    if table.target is None:
+        raise InputError("There is no target.", fix="Name the column to predict: --target COLUMN")
+    names = [c.name for c in table.schema.with_role(Role.TARGET)]
+    task = infer(table.target, names, options.task)
+    target = task.encode(table.target)
+    findings = list(table.findings)
+    if splits is None:
+        splits, found = _splits(table, task, target, options, test_rows)
+        findings += found
+    leaks = find_leaks(
+        table.numbers,
+        table.codes,
+        target,
+        splits,
+        feature_names=table.schema.numbers,
+        category_names=[c.name for c in table.schema.categories],
+        keep=options.keep,
+        groups=table.group,
+        time=table.time,
+        given=splits.kind == "given" or test_rows is not None,
+    )
+    findings += leaks.findings
+    aside = {f.where: f.message for f in leaks.findings if f.kind == "target-copy"}
+    table = _without(table, leaks.columns_to_set_aside, aside)
+    observer.on_read(table.source, table.schema, findings)
+    if leaks.refused:
+        raise InputError(" ".join(f.message for f in leaks.refused))
+    if not table.schema.numbers and not table.schema.categories:
+        raise InputError("No column is left to learn from.", fix="Use --keep or --kind to bring columns back.")
+    metric = _metric(options, task)
+    fingerprint = None
+    if len(splits.test):
+        fingerprint = fingerprint_rows(table.numbers, table.codes, target, splits.test)
+    described = {"kind": task.kind, "classes": list(task.classes), "counts": task.counts(target), "metric": metric}
+    observer.on_task(described, splits)
+    return Declared(
+        table=table,
+        task=task,
+        metric=metric,
+        splits=splits,
+        target=target,
+        weights=_weights(table, task, target, splits, options),
+        findings=tuple(findings),
+        test_fingerprint=fingerprint,
+    )
+
+
+def _metric(options: Options, task: Task) -> str:
+    name = options.metric or task.default_metric
+    suitable = metrics_for(task.kind)  # type: ignore[arg-type]  # a task's kind is a metric's kind
+    if name not in suitable:
+        raise InputError(f"{name} does not suit a {task.kind} task.", fix=f"There is: {', '.join(suitable)}.")
+    return METRICS[name].name
+
+
+def _splits(
+    table: Table, task: Task, target: np.ndarray, options: Options, test_rows: np.ndarray | None
+) -> tuple[Splits, list[Finding]]:
+    classes = isinstance(task, Binary | Multiclass)
+    size = TEST_SIZE if options.test_size is None else options.test_size
+    return declare_splits(
+        table.rows,
+        target=target if classes else None,
+        classes=task.classes if classes else (),
+        test_size=size,
+        test_rows=test_rows,
+        folds=options.folds,
+        groups=table.group,
+        time=table.time,
+        series=table.series,
+        gap=options.gap,
+        seed=options.seed,
+        duplicates=duplicate_groups(table.numbers, table.codes)
+        if table.group is None and table.time is None
+        else None,
+    )
+
+
+def _weights(
+    table: Table, task: Task, target: np.ndarray, splits: Splits, options: Options
+) -> Float[np.ndarray, " rows"] | None:
+    """The weights of the rows: those of the data, times those that balance the classes of the training rows."""
+    weights = table.weight
+    if options.class_weight == "balanced":
+        if not isinstance(task, Binary | Multiclass):
+            raise InputError("Class weights are for one class per row.", fix="Leave --class-weight out.")
+        factor = np.asarray(class_weights(target[splits.train], len(task.classes)))[target]
+        weights = factor if weights is None else weights * factor
+    return None if weights is None else weights.astype(np.float64)
+
+
+def _with_test(table: Table, options: Options) -> tuple[Table, np.ndarray | None]:
+    """The table with the rows of a separate test source behind it, and their numbers."""
+    if options.test is None:
+        return table, None
+    test = encode(table.schema, options.test, target=True, header=options.header, delimiter=options.delimiter)
+    joined: dict[str, Any] = {}
+    for name in ("numbers", "codes", "target", "time", "group", "series", "weight"):
+        first, second = getattr(table, name), getattr(test, name)
+        joined[name] = None if first is None or second is None else np.concatenate([first, second])
+    rows = table.rows + test.rows
+    both = replace(
+        table, **joined, schema=replace(table.schema, rows=rows), findings=(*table.findings, *test.findings)
+    )
+    return both, np.arange(table.rows, rows)
+
+
+def _without(table: Table, names: Sequence[str], notes: Mapping[str, str]) -> Table:
+    """The table without these columns among its features."""
+    if not names:
+        return table
+    schema = table.schema
+    gone = {f for c in schema.columns if c.name in names for f in c.features}
+    numbers = [i for i, f in enumerate(schema.numbers) if f not in gone]
+    codes = [i for i, c in enumerate(schema.categories) if c.name not in names]
+    for name in names:
+        schema = schema.replace(name, role=Role.ASIDE, note=notes.get(name, "set aside by the leak check"))
+    return replace(
+        table,
+        schema=schema,
+        numbers=np.ascontiguousarray(table.numbers[:, numbers]),
+        codes=np.ascontiguousarray(table.codes[:, codes]),
+    )

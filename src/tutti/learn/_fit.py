@@ -1,0 +1,128 @@
+"""`tutti.fit`: from a source to a judged and saved model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from tutti.core import Observer
+from tutti.learn._assess import Assessment, assess, run_baselines
+from tutti.learn._declare import Declared, declare
+from tutti.learn._folder import write_declared, write_plan
+from tutti.learn._model import Model
+from tutti.learn._options import Options
+from tutti.learn._progress import Clock
+from tutti.learn._train import Outcome, Told, Training
+from tutti.report import write_report
+from tutti.runs import Run, environment
+
+
+def fit(source: Any, target: Any = None, *, observer: Observer | None = None, **options: Any) -> Model:
+    """Tunes, cross-validates, compares, judges and saves a network for a table.
+
+    source: a path (CSV, TSV, Parquet, Arrow, JSON lines, NPZ), a bundled name ("digits", "iris", …), a pandas,
+        polars or Arrow frame, a dict of columns, an array X, or a pair (X, y).
+    target: name(s) or number(s) of the target column(s); not needed for a pair or a bundled name.
+    observer: hears of every stage (see tutti.core.Observer).
+
+    Options, by keyword; an unknown one raises with the nearest name:
+    out: run folder (default runs/NAME, counting up); an existing one is never overwritten.
+    seed (0), folds (5). budget: wall time of the whole call, in seconds or as "60s", "5m"; at least 10 s.
+    test: a file or frame of test rows; or test_size (0.2): share held out, 0 for none.
+    time, group, series, gap, weight: column names that declare the splits; see tutti.data.declare_splits.
+    kinds: {column: kind} where the reader guesses wrong. keep, drop: columns to use in spite of a leak, or not at
+        all. header (True), delimiter: how to read text.
+    task: "regression", "binary", "multiclass" or "multilabel". metric: what selects and is quoted first.
+    model: a name ("linear", "mlp", "resmlp", "tabm"), a Config, a torch module, or a function (features, outputs)
+        → module. optimizer, schedule: names or Configs. epochs, batch_size.
+    learning_rates, weight_decays: the axes of the grid. setting: other hyper-parameters ({"dropout": 0.1}).
+    class_weight: "balanced" or None. refit: one network on all training rows instead of the ensemble of folds
+        (default: only where the split is ordered in time). rungs (True): drop losing settings early.
+    baselines (True). device: "cpu", "cuda", "mps".
+    """
+    clock = Clock(budget=Options.of({**options, "target": target}).seconds)
+    chosen = Options.of({**options, "target": target})
+    watcher = observer or Observer()
+    declared = declare(source, chosen, watcher)
+    run = Run.create(None if chosen.out is None else Path(chosen.out), declared.table.source)
+    write_declared(run, declared, chosen, source)
+    run.write_json("environment.json", environment())
+    return train_and_judge(declared, chosen, clock, watcher, run).model(chosen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A finished fit with everything that was found on the way."""
+
+    declared: Declared
+    outcome: Outcome
+    assessment: Assessment
+    run: Run | None
+
+    def model(self, options: Options) -> Model:
+        reading = {"header": options.header, "delimiter": options.delimiter}
+        return Model(self.outcome.predictor, self.declared.schema, self.assessment.result, self.run, reading)
+
+
+def train_and_judge(
+    declared: Declared,
+    options: Options,
+    clock: Clock,
+    observer: Observer,
+    run: Run | None,
+    *,
+    told: Told | None = None,
+    baselines_told: Mapping[str, Any] | None = None,
+) -> Fitted:
+    """Baselines, ladder, search, predictor, judgement; all that is known goes into the run folder, if any."""
+    training = Training(declared, options)
+    baselines = run_baselines(declared, options, clock.for_baselines(), observer, baselines_told)
+    choice = training.retold(told) if told is not None else training.choose(clock.for_training())
+    lines = training.lines(choice)
+    observer.on_plan(lines)
+    grid = list(told.grid) if told is not None else choice.grid.settings()
+    if run is not None:
+        write_plan(run, choice.plan, choice.trial.folds, grid, [])
+    search = training.search(
+        choice,
+        told=told,
+        deadline=clock.deadline,
+        began=clock.began,
+        observer=observer,
+        log=(lambda event: None) if run is None else run.append,
+        checkpoint=None if run is None else _Checkpoints(run, clock),
+    )
+    search.run()
+    if run is not None:
+        write_plan(run, choice.plan, choice.trial.folds, grid, search.decisions)
+    outcome = training.outcome(search, choice)
+    assessment = assess(declared, options, outcome, baselines, clock, run)
+    if run is not None:
+        _write_outcome(run, outcome, assessment, interrupted=search.interrupted)
+    observer.on_result(assessment.result)
+    return Fitted(declared=declared, outcome=outcome, assessment=assessment, run=run)
+
+
+class _Checkpoints:
+    """Saves the search's state into the run folder; the seconds used so far go along for the budget."""
+
+    def __init__(self, run: Run, clock: Clock) -> None:
+        self.run, self.clock = run, clock
+
+    def __call__(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        self.run.checkpoint(_steps(state), tensors, {**state, "seconds": self.clock.seconds})
+
+
+def _steps(state: Mapping[str, Any]) -> int:
+    """A number that grows from checkpoint to checkpoint: stages first, then steps."""
+    return int(state["stage"]) * 10**9 + int(state["population"]["step"])
+
+
+def _write_outcome(run: Run, outcome: Outcome, assessment: Assessment, *, interrupted: bool) -> None:
+    outcome.predictor.save(run)
+    run.write_json("result.json", assessment.result)
+    run.write_tensors("predictions.safetensors", assessment.predictions)
+    write_report(run.folder)
+    run.seal("interrupted" if interrupted else "finished")

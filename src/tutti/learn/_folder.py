@@ -1,0 +1,96 @@
+"""What a fit writes into its run folder, and how a later command finds it again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tutti.core import Fold, InputError, Setting, Splits
+from tutti.learn._declare import Declared
+from tutti.learn._options import Options
+from tutti.learn._train import Told
+from tutti.runs import Run
+from tutti.search import Decision
+from tutti.training import Plan
+
+
+def write_declared(run: Run, declared: Declared, options: Options, source: Any) -> None:
+    """Writes config, schema, task and splits: everything that was decided before training."""
+    where = str(source) if isinstance(source, str | Path) else None
+    run.write_json(
+        "config.json",
+        {
+            "source": where,
+            "source_name": declared.table.source,
+            "data": declared.table.fingerprint,
+            "options": options.to_json(),
+        },
+    )
+    run.write_json("schema.json", declared.schema.to_json())
+    run.write_json("task.json", declared.task.to_json())
+    splits = declared.splits
+    run.write_json("splits.json", {"kind": splits.kind, "unit": splits.unit, "rows": splits.rows})
+    tensors = {"test": splits.test, "units": splits.units, "purged": splits.purged}
+    for number, fold in enumerate(splits.folds):
+        tensors |= {f"fold.{number}.train": fold.train, f"fold.{number}.validation": fold.validation}
+    run.write_tensors("splits.safetensors", {k: np.ascontiguousarray(v) for k, v in tensors.items()})
+
+
+def read_splits(run: Run) -> Splits:
+    """The splits of a run."""
+    plain, tensors = run.read_json("splits.json"), run.read_tensors("splits.safetensors")
+    count = sum(name.endswith(".train") for name in tensors)
+    folds = [Fold(train=tensors[f"fold.{i}.train"], validation=tensors[f"fold.{i}.validation"]) for i in range(count)]
+    return Splits(
+        kind=plain["kind"],
+        unit=plain["unit"],
+        rows=plain["rows"],
+        test=tensors["test"],
+        units=tensors["units"],
+        purged=tensors["purged"],
+        folds=tuple(folds),
+    )
+
+
+def write_plan(run: Run, plan: Plan, folds: int, grid: list[Setting], decisions: list[Decision]) -> None:
+    """Writes the Plan, before it is used and again with the decisions that were made on the way."""
+    run.write_json(
+        "plan.json",
+        {
+            "plan": plan.to_json(),
+            "folds": folds,
+            "settings": [s.to_json() for s in grid],
+            "decisions": [d.to_json() for d in decisions],
+        },
+    )
+
+
+def read_plan(run: Run, *, decisions: bool) -> Told:
+    """What a run was told or decided; with its decisions to be followed, or without."""
+    plain = run.read_json("plan.json")
+    return Told(
+        folds=plain["folds"],
+        plan=Plan.from_json(plain["plan"]),
+        grid=[Setting.from_json(s) for s in plain["settings"]],
+        decisions=[Decision.from_json(d) for d in plain["decisions"]] if decisions else None,
+    )
+
+
+def read_options(run: Run, source: Any = None) -> tuple[Any, Options, Mapping[str, Any]]:
+    """(source, options, config) of a run; data that were in memory must be given again as `source`."""
+    config = run.read_json("config.json")
+    options: Mapping[str, Any] = config["options"]
+    for name, value in options.items():
+        if isinstance(value, dict) and "in memory" in value:
+            raise InputError(
+                f"This run was given {name} as a Python object ({value['in memory']}), which a folder cannot hold.",
+                fix="Repeat it from Python with the same arguments and seed.",
+            )
+    source = config["source"] if source is None else source
+    if source is None:
+        raise InputError(
+            "This run was fitted on data in memory, which its folder does not hold.",
+            fix="Pass the data: tutti.learn.rerun(folder, source=data).",
+        )
+    return source, Options.of({**options, "out": None}), config

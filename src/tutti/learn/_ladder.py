@@ -1,0 +1,210 @@
+"""The cost ladder: how many folds and settings the time allows, found from a few timed steps."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from math import ceil
+
+from tutti.learn._recipe import Recipe
+from tutti.optim import Rule, Schedule
+from tutti.search import Grid, Judge, torch_threads
+from tutti.training import ExecutorName, Plan, Population, Problem, Program, Rung, stacks
+
+EVALUATIONS = 16  # how often a population is judged on its way
+TIMED_STEPS = 3
+FLOPS = 2e10  # multiply-adds a second, a cautious guess: it only spares timing what is far too dear
+FEWEST_STEPS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A step of the ladder. `folds` None means as many as were asked for; `race` picks one by a short race."""
+
+    folds: int | None
+    settings: int
+    race: bool = False
+
+
+LADDER = (
+    Step(folds=None, settings=32),
+    Step(folds=None, settings=8),
+    Step(folds=None, settings=3),
+    Step(folds=1, settings=8),
+    Step(folds=1, settings=3),
+    Step(folds=1, settings=8, race=True),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A problem made ready for some number of folds, and how fast it trains."""
+
+    folds: int
+    problem: Problem
+    judge: Judge
+    program: Program
+    executor: ExecutorName
+    threads: int
+    fixed: float  # seconds of a step that do not depend on the number of settings
+    each: float  # seconds of a step for each setting, its share of the evaluations included
+
+    def cost(self, plan: Plan, settings: int) -> float:
+        """Expected seconds of the whole plan."""
+        total, at = 0.0, settings
+        for first, last in plan.segments:
+            total += (last - first) * (self.fixed + self.each * at)
+            rung = plan.rung_at(last)
+            at = min(at, rung.keep) if rung else at
+        return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What is going to be trained, and how many seconds that should take."""
+
+    trial: Trial
+    grid: Grid
+    plan: Plan
+    seconds: float
+    shortened: bool
+    raced: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ladder:
+    """Climbs down until a step fits.
+
+    make(folds) → (problem, judge); grid(settings) → the grid of about that many. rows: training
+    rows in all. weights: of one member.
+    """
+
+    make: Callable[[int], tuple[Problem, Judge]]
+    grid: Callable[[int], Grid]
+    recipe: Recipe
+    rule: Rule
+    schedule: Schedule
+    folds: int
+    rows: int
+    weights: int
+    threads: int
+    rungs: bool
+
+    def choose(self, allowance: float) -> Choice:
+        """The first step that fits in `allowance` seconds; else the last, with as many training steps as fit."""
+        trials: dict[int, Trial] = {}
+        choice: Choice | None = None
+        for step in LADDER:
+            folds = self.folds if step.folds is None else 1
+            if folds > 1 and self._hopeless(allowance):
+                continue
+            if folds not in trials:
+                trials[folds] = self._try(folds)
+            choice = self._priced(trials[folds], step)
+            if choice.seconds <= allowance:
+                return choice
+        assert choice is not None
+        share = allowance / choice.seconds
+        horizon = max(FEWEST_STEPS, int(choice.plan.horizon * share))
+        return self._priced(choice.trial, LADDER[-1], horizon)
+
+    def _hopeless(self, allowance: float) -> bool:
+        """Whether all folds are so dear that timing them would be a waste."""
+        work = 3.0 * self.weights * self.recipe.batch_size * self.horizon(self.folds) * self.folds
+        return work / FLOPS > 4 * allowance
+
+    def horizon(self, folds: int) -> int:
+        """Steps until the schedule ends, from the rows of one fold."""
+        share = (folds - 1) / folds if folds > 1 else 0.8
+        return self.recipe.horizon(max(1, int(self.rows * share)))
+
+    def _priced(self, trial: Trial, step: Step, horizon: int | None = None) -> Choice:
+        grid = self.grid(step.settings)
+        settings = len(grid.settings())
+        horizon, shortened = horizon or self.horizon(trial.folds), horizon is not None
+        plan = Plan(
+            executor=trial.executor if settings * trial.folds > 1 else "looped",
+            horizon=horizon,
+            segment=max(1, ceil(horizon / EVALUATIONS)),
+            batch_size=self.recipe.batch_size,
+            average_every=max(1, min(4, horizon // EVALUATIONS)),
+            rungs=_rungs(settings, horizon, race=step.race) if self.rungs else (),
+            threads=trial.threads,
+        )
+        seconds = trial.cost(plan, settings)
+        return Choice(trial=trial, grid=grid, plan=plan, seconds=seconds, shortened=shortened, raced=step.race)
+
+    def _try(self, folds: int) -> Trial:
+        """Makes the problem for so many folds and times it, by each executor and number of threads."""
+        problem, judge = self.make(folds)
+        program = Program(problem, self.recipe.batch_size)
+        executors: list[ExecutorName] = ["stacked" if stacks(program.template) else "vmapped", "looped"]
+        trials = []
+        for executor, threads in product(executors, sorted({1, self.threads})):
+            with torch_threads(threads):
+                fixed, each = self._time(problem, program, executor)
+            trials.append(
+                Trial(
+                    folds=folds,
+                    problem=problem,
+                    judge=judge,
+                    program=program,
+                    executor=executor,
+                    threads=threads,
+                    fixed=fixed,
+                    each=each,
+                )
+            )
+        return min(trials, key=lambda t: t.fixed + 8 * t.each)
+
+    def _time(self, problem: Problem, program: Program, executor: ExecutorName) -> tuple[float, float]:
+        """Seconds of a step that do not depend on the number of settings, and seconds for each setting."""
+        settings = self.grid(32).settings()
+        horizon = self.horizon(program.streams)
+        plan = Plan(
+            executor=executor,
+            horizon=max(horizon, 2 * TIMED_STEPS + 2),
+            segment=max(1, ceil(horizon / EVALUATIONS)),
+            batch_size=self.recipe.batch_size,
+        )
+        one = self._seconds(Population(problem, settings[:1], plan, self.rule, self.schedule, program=program))
+        if len(settings) == 1:
+            return 0.0, one
+        count = min(len(settings), max(2, plan.stack // program.streams))
+        if executor == "looped":
+            count = 2
+        many = self._seconds(Population(problem, settings[:count], plan, self.rule, self.schedule, program=program))
+        each = max((many - one) / (count - 1), 0.02 * one)
+        return max(one - each, 0.0), each
+
+    def _seconds(self, population: Population) -> float:
+        """Seconds of a training step, with its share of the evaluation that ends a segment."""
+        population.run(2)
+        steps = []
+        for _ in range(2):
+            began = time.perf_counter()
+            population.run(population.step + TIMED_STEPS)
+            steps.append((time.perf_counter() - began) / TIMED_STEPS)
+        step = min(steps)
+        streams = population.program.problem.streams
+        rows = streams[0].validation[:1024]
+        began = time.perf_counter()
+        population.outputs(0, rows)
+        judging = (time.perf_counter() - began) / len(rows) * sum(len(s.validation) for s in streams)
+        return step + 2 * judging / population.plan.segment
+
+
+def _rungs(settings: int, horizon: int, *, race: bool) -> tuple[Rung, ...]:
+    """Drops the worse half at an eighth, a quarter and a half of the horizon, down to two settings.
+
+    In a race all but one are dropped at a thirty-second.
+    """
+    if race:
+        return (Rung(step=max(1, horizon // 32), keep=1),) if settings > 1 else ()
+    made, left = [], settings
+    for share in (8, 4, 2):
+        keep = max(2, ceil(left / 2))
+        if keep < left and horizon // share > 0:
+            made.append(Rung(step=horizon // share, keep=keep))
+            left = keep
+    return tuple(made)

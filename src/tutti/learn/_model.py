@@ -1,0 +1,148 @@
+"""The model that a fit returns."""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from torch import nn
+
+from tutti.core import InputError, Schema
+from tutti.data import encode
+from tutti.learn._network import custom_build
+from tutti.metrics import metrics_for, score
+from tutti.predictor import Predictor
+from tutti.report import write_report
+from tutti.runs import Run, write_atomic
+
+
+class Model:
+    """A trained predictor with what is known about it.
+
+    result: the object that `tutti fit --json` prints, plus "details". run: the folder, or None. score_: the test
+    score; where nothing was held out, the cross-validated score corrected for the optimism of the search.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        schema: Schema,
+        result: Mapping[str, Any],
+        run: Run | None,
+        reading: Mapping[str, Any],
+    ) -> None:
+        self.predictor, self.schema, self.result = predictor, schema, dict(result)
+        self._run, self._reading = run, dict(reading)
+
+    @property
+    def run(self) -> Path | None:
+        """The run folder."""
+        return None if self._run is None else self._run.folder
+
+    @property
+    def task(self) -> Any:
+        return self.predictor.task
+
+    @property
+    def classes_(self) -> tuple[str, ...]:
+        """Class names in the order of the columns of `predict_proba`."""
+        return self.predictor.task.classes
+
+    @property
+    def module_(self) -> nn.Module:
+        """The (first) network, an ordinary torch module of (numbers, codes)."""
+        return self.predictor.networks[0]
+
+    @property
+    def score_(self) -> float:
+        """The score to quote for this model, out of sample."""
+        test = self.result.get("test")
+        if test is not None:
+            return float(test["value"])
+        optimism = self.result.get("details", {}).get("optimism")
+        return float(optimism["corrected"] if optimism else self.result["best"]["cv"]["mean"])
+
+    def predict_raw(self, source: Any) -> Float[np.ndarray, "rows out"]:
+        """Probabilities [rows, classes], or values [rows, outputs]."""
+        table = encode(self.schema, source, **self._reading)
+        return self.predictor.predict(table.numbers, table.codes)
+
+    def predict(self, source: Any) -> Shaped[np.ndarray, " rows ..."]:
+        """One prediction per row, in order: the most likely class, or the value(s)."""
+        return self._answers(self.predict_raw(source))
+
+    def _answers(self, raw: np.ndarray) -> np.ndarray:
+        if self.task.kind == "regression":
+            return raw[:, 0] if raw.shape[1] == 1 else raw
+        labels: np.ndarray = self.task.labels(raw)
+        return labels
+
+    def predict_proba(self, source: Any) -> Float[np.ndarray, "rows classes"]:
+        """Probabilities, one column per class in the order of `classes_`."""
+        if self.task.kind == "regression":
+            raise InputError("A regression has no probabilities.", fix="Use predict.")
+        return self.predict_raw(source)
+
+    def evaluate(self, source: Any) -> dict[str, Any]:
+        """Every metric of the task on rows with a known target, each with its 95 % interval."""
+        table = encode(self.schema, source, target=True, **self._reading)
+        assert table.target is not None
+        target = self.task.encode(table.target)
+        raw = self.predictor.predict(table.numbers, table.codes)
+        scores = [score(name, target, raw).to_json() for name in metrics_for(self.task.kind)]
+        first = self.result["details"]["metric"]["name"]
+        return {"rows": len(raw), "metric": first, "metrics": scores}
+
+    def write_predictions(self, source: Any, path: str | Path) -> int:
+        """Writes a CSV with one row per input row, in order; returns the number of rows.
+
+        Columns: prediction (or prediction_NAME for several targets), and for classes probability_CLASS.
+        """
+        raw = self.predict_raw(source)
+        answers = self._answers(raw).reshape(len(raw), -1)
+        names = self.task.names
+        head = ["prediction"] if answers.shape[1] == 1 else [f"prediction_{n}" for n in names]
+        columns = [answers]
+        if self.task.kind != "regression":
+            head += [f"probability_{c}" for c in self.task.classes]
+            columns.append(raw)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(head)
+        for row in zip(*columns, strict=True):
+            writer.writerow([_cell(x) for part in row for x in part])
+        write_atomic(Path(path), text.getvalue().encode("utf8"))
+        return len(raw)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Writes the report, one self-contained HTML page (by default into the run folder)."""
+        if self._run is None:
+            raise InputError("This model has no run folder to report from.", fix="Fit it with tutti.fit.")
+        return write_report(self._run.folder, None if path is None else Path(path))
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.7g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def load(folder: str | Path, *, model: Any = None) -> Model:
+    """The model of a finished or interrupted run. `model`: the module or function that was fitted, where it was
+    your own.
+
+    Raises InputError where the folder is no run, was changed, or was written by a newer version.
+    """
+    run = Run.open(folder)
+    run.verify()
+    config = run.read_json("config.json")
+    options = config["options"]
+    build = None if model is None else lambda shape, outputs: custom_build(model, shape, outputs)()
+    return Model(
+        Predictor.load(run, build),
+        Schema.from_json(run.read_json("schema.json")),
+        run.read_json("result.json"),
+        run,
+        {"header": options["header"], "delimiter": options["delimiter"]},
+    )

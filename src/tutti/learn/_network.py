@@ -1,0 +1,82 @@
+"""The network of a fit: built by a Config of ours, or by a function or module of the user's."""
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from tutti.core import Config, InputTypeError, TableShape
+from tutti.learn._options import Options
+from tutti.learn._recipe import Recipe
+from tutti.models import custom_network
+from tutti.predictor import CUSTOM
+from tutti.tasks import Task
+from tutti.training import Layout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """How to build a member, what to call it, and how many weights it has."""
+
+    build: Callable[[], nn.Module]
+    config: Config | None
+    weights: int
+
+    @property
+    def description(self) -> str:
+        """The model in words: its name and the options that differ from the defaults."""
+        if self.config is None:
+            return "A network of your own"
+        values = {k: v for k, v in self.config.to_json().items() if k != "name"}
+        default = type(self.config)().to_json()
+        told = [f"{k} {json.dumps(v)}" for k, v in values.items() if v != default[k]]
+        return f"{self.config.name} ({', '.join(told)})" if told else self.config.name
+
+    def to_json(self) -> Mapping[str, Any]:
+        return {"name": CUSTOM} if self.config is None else self.config.to_json()
+
+
+def network_for(options: Options, recipe: Recipe, shape: TableShape, task: Task) -> Network:
+    """The network that the options ask for, or the recipe's."""
+    given = options.model
+    if isinstance(given, nn.Module) or (callable(given) and not isinstance(given, Config)):
+        build = custom_build(given, shape, task.outputs)
+        return Network(build=build, config=None, weights=_count(build))
+    config = options.model_config() or recipe.model
+
+    def make() -> nn.Module:
+        network: nn.Module = config.build(shape, task.outputs)
+        return network
+
+    return Network(build=make, config=config, weights=_count(make))
+
+
+def custom_build(given: Any, shape: TableShape, outputs: int) -> Callable[[], nn.Module]:
+    """A builder around a module, or a function of (features, outputs), of the user's.
+
+    Before it stands the same front as before our own models: numbers scaled, categories one-hot.
+    """
+
+    def inner(features: int) -> nn.Module:
+        module = copy.deepcopy(given) if isinstance(given, nn.Module) else given(features, outputs)
+        if not isinstance(module, nn.Module):
+            raise InputTypeError(
+                f"The model function returned a {type(module).__name__}; expected a torch.nn.Module.",
+                fix="Write it as: def model(features, outputs): return nn.Sequential(…)",
+            )
+        return module
+
+    def make() -> nn.Module:
+        return custom_network(shape, inner)
+
+    return make
+
+
+def _count(build: Callable[[], nn.Module]) -> int:
+    with torch.random.fork_rng(devices=[]):
+        network = build()
+    return Layout.of(getattr(network, "body", network)).used

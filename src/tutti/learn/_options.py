@@ -1,0 +1,150 @@
+"""Everything that a fit can be told, checked once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from tutti.core import Config, InputError, InputTypeError, configure, nearest, unknown
+from tutti.metrics import METRICS
+from tutti.models import MODELS
+from tutti.optim import RULES, SCHEDULES
+
+MINIMUM_BUDGET = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of `tutti.fit` and `tutti fit`; see `tutti.learn.fit` for what each means."""
+
+    target: str | int | Sequence[str] | Sequence[int] | None = None
+    out: str | None = None
+    seed: int = 0
+    folds: int = 5
+    budget: float | str | None = None
+    test: Any = None
+    test_size: float | int | None = None
+    time: str | None = None
+    group: str | None = None
+    series: str | None = None
+    gap: int = 0
+    weight: str | None = None
+    kinds: Mapping[str | int, str] | None = None
+    keep: Sequence[str] = ()
+    drop: Sequence[str] = ()
+    header: bool = True
+    delimiter: str | None = None
+    task: str | None = None
+    metric: str | None = None
+    model: Any = None
+    optimizer: Any = None
+    schedule: Any = None
+    epochs: float | None = None
+    batch_size: int | None = None
+    learning_rates: Sequence[float] | float | None = None
+    weight_decays: Sequence[float] | float | None = None
+    setting: Mapping[str, float] | None = None
+    class_weight: str | None = None
+    refit: bool | None = None
+    rungs: bool = True
+    baselines: bool = True
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.metric is not None and self.metric not in METRICS:
+            raise unknown("metric", self.metric, METRICS)
+        if self.class_weight not in (None, "balanced"):
+            raise unknown("class weight", str(self.class_weight), ["balanced"])
+        if self.epochs is not None and not self.epochs > 0:
+            raise InputError(f"epochs is {self.epochs}; expected a number above 0.")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InputError(f"batch_size is {self.batch_size}; expected at least 1.")
+        if self.test is not None and self.test_size is not None:
+            raise InputError("Both a test file and a test size are given.", fix="Leave one of them out.")
+        _ = self.seconds
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "Options":
+        """Options from keywords; an unknown one raises with the nearest name."""
+        known = [f.name for f in fields(cls)]
+        for name in given:
+            if name not in known:
+                close = nearest(name, known)
+                fix = f"Did you mean {close!r}?" if close else f"There is: {', '.join(known)}."
+                raise InputTypeError(f"Unknown option {name!r}.", fix=fix)
+        return cls(**given)
+
+    @property
+    def seconds(self) -> float | None:
+        """The budget in seconds, or None."""
+        return None if self.budget is None else parse_duration(self.budget)
+
+    @property
+    def rates(self) -> tuple[float, ...] | None:
+        return _numbers(self.learning_rates)
+
+    @property
+    def decays(self) -> tuple[float, ...] | None:
+        return _numbers(self.weight_decays)
+
+    def rule(self) -> Any:
+        """The update rule: a Config, its name, or its JSON; AdamW by default."""
+        return _component("optimizer", RULES, "adamw" if self.optimizer is None else self.optimizer)
+
+    def schedule_config(self) -> Any:
+        """The schedule: a Config, its name, or its JSON; None is the recipe's."""
+        return None if self.schedule is None else _component("schedule", SCHEDULES, self.schedule)
+
+    def model_config(self) -> Any:
+        """The model: a Config, its name, or its JSON; None is the recipe's."""
+        return None if self.model is None else _component("model", MODELS, self.model)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; what cannot be written (a frame, a function) stands as its type's name."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Config):
+        return value.to_json()
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "__fspath__"):
+        return str(value)
+    return {"in memory": type(value).__name__}
+
+
+def _component(what: str, registry: Mapping[str, type[Config]], given: Any) -> Config:
+    if isinstance(given, Config):
+        return given
+    if isinstance(given, str):
+        return configure(what, registry, {"name": given})
+    if isinstance(given, Mapping):
+        return configure(what, registry, given)
+    raise InputTypeError(
+        f"The {what} is a {type(given).__name__}; expected a name, a Config, or a dict with a name.",
+        fix=f"There is: {', '.join(registry)}.",
+    )
+
+
+def _numbers(given: Sequence[float] | float | None) -> tuple[float, ...] | None:
+    if given is None:
+        return None
+    return (float(given),) if isinstance(given, int | float) else tuple(float(x) for x in given)
+
+
+def parse_duration(given: float | str) -> float:
+    """Seconds of a duration: 90, "90", "90s", "5m", "1.5h"."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    text = str(given).strip().lower()
+    unit = units.get(text[-1:])
+    try:
+        seconds = float(text[:-1] if unit else text) * (unit or 1.0)
+    except ValueError:
+        raise InputError(f"The budget is {given!r}; expected a time.", fix="For example: 60s, 5m or 1h.") from None
+    if not seconds >= MINIMUM_BUDGET:
+        raise InputError(f"The budget is {given}; a whole fit takes at least {MINIMUM_BUDGET:g} s.", fix="Use 10s.")
+    return seconds

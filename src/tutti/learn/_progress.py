@@ -1,0 +1,47 @@
+"""How the time of a command is shared out."""
+
+import time
+from dataclasses import dataclass, field
+
+PATIENCE = 60.0  # seconds that a whole command aims at where no budget is given
+BASELINES = 0.3  # share of what is left for the baselines, at most
+BASELINES_AT_MOST = 12.0  # seconds, where no budget is given
+ENDING = 0.08  # share of the whole kept for judging and writing
+ENDING_AT_LEAST = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """Counts from the beginning of the command. `budget` is the user's limit in seconds, or None."""
+
+    budget: float | None
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    @property
+    def total(self) -> float:
+        return PATIENCE if self.budget is None else self.budget
+
+    @property
+    def ending(self) -> float:
+        """Seconds kept for what comes after training."""
+        return max(ENDING_AT_LEAST, ENDING * self.total)
+
+    def for_baselines(self) -> float:
+        """Seconds that the baselines may take."""
+        left = max(1.0, self.total - self.seconds - self.ending)
+        share = BASELINES * left
+        return share if self.budget is not None else min(share, BASELINES_AT_MOST)
+
+    def for_training(self) -> float:
+        """Seconds that training may take: with a budget a little less than is left, for noise on the machine."""
+        left = self.total - self.seconds - self.ending
+        return max(0.5, 0.85 * left)
+
+    @property
+    def deadline(self) -> float | None:
+        """When training must end, on time.monotonic's clock; None without a budget."""
+        return None if self.budget is None else self.began + self.budget - self.ending

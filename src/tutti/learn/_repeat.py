@@ -1,0 +1,87 @@
+"""`rerun`: a run once more, with the same numbers. `resume`: an interrupted run, from its last checkpoint on."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tutti.core import InputError, Observer
+from tutti.learn._declare import Declared, declare
+from tutti.learn._fit import train_and_judge
+from tutti.learn._folder import read_options, read_plan, read_splits, write_declared
+from tutti.learn._model import Model
+from tutti.learn._options import Options
+from tutti.learn._progress import Clock
+from tutti.runs import Run, environment
+
+
+def rerun(
+    folder: str | Path, *, out: str | Path | None = None, source: Any = None, observer: Observer | None = None
+) -> tuple[Model, dict[str, Any]]:
+    """Repeats a finished run from its folder, and compares.
+
+    The splits, the Plan and every decision are read, not made again, so on the same machine and versions the
+    second run is bit for bit the first. source: the data, where the run was fitted on data in memory.
+    Returns the new model and the comparison: {"identical": bool, "largest_difference": of the test or
+    out-of-fold predictions, "score": [first, second]}.
+    """
+    first = Run.open(folder)
+    first.verify()
+    if first.status != "finished":
+        raise InputError(f"{folder} was not finished.", fix=f"Go on with it: tutti fit --resume {folder}")
+    declared, options, origin = _declared_again(first, source, observer or Observer())
+    run = Run.create(None if out is None else Path(out), first.name)
+    write_declared(run, declared, options, origin)
+    run.write_json("environment.json", environment())
+    clock = Clock(budget=None)
+    fitted = train_and_judge(
+        declared,
+        options,
+        clock,
+        observer or Observer(),
+        run,
+        told=read_plan(first, decisions=True),
+        baselines_told=first.read_json("result.json")["details"].get("baseline_settings"),
+    )
+    return fitted.model(options), _compare(first, run)
+
+
+def resume(folder: str | Path, *, source: Any = None, observer: Observer | None = None) -> Model:
+    """Goes on with an interrupted or killed run from its last checkpoint, in the same folder."""
+    run = Run.open(folder)
+    if run.status == "finished":
+        raise InputError(f"{folder} is finished; there is nothing to resume.", fix="Use tutti rerun to repeat it.")
+    declared, options, _ = _declared_again(run, source, observer or Observer())
+    clock = Clock(budget=options.seconds)
+    told = read_plan(run, decisions=False) if run.has("plan.json") else None
+    checkpoint = run.latest_checkpoint()
+    if told is not None and checkpoint is not None:
+        told = replace(told, tensors=checkpoint.tensors, state=checkpoint.state)
+        clock = Clock(budget=options.seconds, began=clock.began - float(checkpoint.state["seconds"]))
+    run.set_status("running")
+    fitted = train_and_judge(declared, options, clock, observer or Observer(), run, told=told)
+    return fitted.model(options)
+
+
+def _declared_again(run: Run, source: Any, observer: Observer) -> tuple[Declared, Options, Any]:
+    """The declared problem of a run, checked to be the one that it was fitted on."""
+    where, options, config = read_options(run, source)
+    declared = declare(where, options, observer, splits=read_splits(run))
+    if declared.table.fingerprint != config["data"]:
+        raise InputError(
+            f"The data have changed since {run.folder} was fitted.", fix="Fit anew, or put the old data back."
+        )
+    return declared, options, where
+
+
+def _compare(first: Run, second: Run) -> dict[str, Any]:
+    ours, theirs = second.read_tensors("predictions.safetensors"), first.read_tensors("predictions.safetensors")
+    differences = [float(np.abs(ours[k].astype(np.float64) - theirs[k]).max(initial=0)) for k in theirs]
+    scores = [_quoted(r.read_json("result.json")) for r in (first, second)]
+    largest = max(differences, default=0.0)
+    return {"identical": largest == 0 and scores[0] == scores[1], "largest_difference": largest, "score": scores}
+
+
+def _quoted(result: dict[str, Any]) -> float:
+    return float((result["test"] or {"value": result["best"]["cv"]["mean"]})["value"])

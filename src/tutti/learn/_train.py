@@ -1,0 +1,249 @@
+"""From a declared problem to a trained predictor: ladder, search, ensemble or refit."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tutti.core import InputError, Observer, Setting
+from tutti.learn._declare import Declared
+from tutti.learn._ladder import Choice, Ladder, Trial
+from tutti.learn._network import Network, network_for
+from tutti.learn._options import Options
+from tutti.learn._problem import make_problem, whole
+from tutti.learn._recipe import Recipe, table_recipe
+from tutti.optim import Rule, Schedule
+from tutti.predictor import Predictor
+from tutti.search import Candidate, Decision, Grid, Search, default_grid, torch_threads
+from tutti.tasks import Affine
+from tutti.training import Plan, Population, Program
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What an earlier run chose: followed by a rerun or a resume, so that nothing is timed or chosen again."""
+
+    folds: int
+    plan: Plan
+    grid: Sequence[Setting]
+    decisions: Sequence[Decision] | None = None  # of a finished run; None: go on deciding
+    tensors: Mapping[str, Tensor] | None = None  # a checkpoint
+    state: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A finished (or interrupted) search and the predictor made of its best candidate.
+
+    out_of_fold: predictions of the winner's fold members for `rows`, which their folds validate on.
+    """
+
+    predictor: Predictor
+    best: Candidate
+    search: Search
+    plan: Plan
+    folds: int
+    refitted: bool
+    lines: tuple[str, ...]
+    rows: Int[np.ndarray, " rows"]
+    out_of_fold: Float[np.ndarray, "rows out"]
+
+
+class Training:
+    """All that is needed to train on a declared table, put together from options and the default recipe."""
+
+    def __init__(self, declared: Declared, options: Options) -> None:
+        self.declared, self.options = declared, options
+        self.rows = len(declared.splits.train)
+        shape = declared.schema.shape
+        recipe = table_recipe(shape, self.rows)
+        batch_size = options.batch_size or recipe.batch_size
+        base = replace(recipe.base, **_checked_setting(options.setting))
+        self.recipe: Recipe = replace(
+            recipe,
+            batch_size=min(batch_size, max(1, self.rows)),
+            epochs=options.epochs or recipe.epochs,
+            base=base,
+        )
+        self.network: Network = network_for(options, self.recipe, shape, declared.task)
+        self.rule: Rule = options.rule()
+        self.schedule: Schedule = options.schedule_config() or self.recipe.schedule
+        self.threads = max(1, min(os.cpu_count() or 1, 8))
+        self.device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    def grid(self, settings: int) -> Grid:
+        """The default grid of about so many settings, with the axes that the user gave in its place."""
+        grid = default_grid(settings, self.recipe.base, rates=self.recipe.rates)
+        rates, decays = self.options.rates, self.options.decays
+        return replace(
+            grid,
+            learning_rates=rates or grid.learning_rates,
+            weight_decays=grid.weight_decays if decays is None else decays,
+        )
+
+    def choose(self, allowance: float) -> Choice:
+        """Climbs the cost ladder."""
+        declared = self.declared
+        ladder = Ladder(
+            make=lambda folds: make_problem(
+                declared,
+                self.network.build,
+                declared.splits.folds[:folds],
+                seed=self.options.seed,
+                device=self.device,
+            ),
+            grid=self.grid,
+            recipe=self.recipe,
+            rule=self.rule,
+            schedule=self.schedule,
+            folds=len(declared.splits.folds),
+            rows=self.rows,
+            weights=self.network.weights,
+            threads=self.threads,
+            rungs=self.options.rungs,
+        )
+        return ladder.choose(allowance)
+
+    def retold(self, told: Told) -> Choice:
+        """The choice of an earlier run, without timing anything."""
+        folds = self.declared.splits.folds[: told.folds]
+        problem, judge = make_problem(
+            self.declared, self.network.build, folds, seed=self.options.seed, device=self.device
+        )
+        program = Program(problem, told.plan.batch_size)
+        trial = Trial(
+            folds=told.folds,
+            problem=problem,
+            judge=judge,
+            program=program,
+            executor=told.plan.executor,
+            threads=told.plan.threads,
+            fixed=0,
+            each=0,
+        )
+        rates = tuple(sorted({s.learning_rate for s in told.grid}))
+        decays = tuple(sorted({s.weight_decay for s in told.grid}))
+        grid = Grid(learning_rates=rates, weight_decays=decays, base=self.recipe.base)
+        return Choice(trial=trial, grid=grid, plan=told.plan, seconds=0.0, shortened=False)
+
+    def lines(self, choice: Choice) -> tuple[str, ...]:
+        """What is about to be done, in words."""
+        settings, folds, plan = len(choice.grid.settings()), choice.trial.folds, choice.plan
+        rows = max(1, len(choice.trial.problem.streams[0].train))
+        epochs = plan.horizon * plan.batch_size / rows
+        split = f"{folds} folds" if folds > 1 else "one hold-out"
+        lines = [
+            f"{settings * folds} members: {len(choice.grid.learning_rates)} learning rates × "
+            f"{len(choice.grid.weight_decays)} weight decays × {split}",
+            f"{self.network.description}, {self.network.weights:,} weights each; {self.rule.name}, batch "
+            f"{plan.batch_size}, up to {plan.horizon:,} steps ({epochs:.0f} passes), {plan.executor}",
+        ]
+        if folds < len(self.declared.splits.folds):
+            lines.append("Too dear for all folds in the time: one hold-out fold judges the settings")
+        if choice.shortened:
+            lines.append("Fewer passes than the recipe's, to end in time")
+        if choice.seconds:
+            lines.append(f"Expected to take about {choice.seconds:.0f} s")
+        return tuple(lines)
+
+    def search(
+        self,
+        choice: Choice,
+        *,
+        told: Told | None,
+        deadline: float | None,
+        began: float,
+        observer: Observer,
+        log: Callable[[Mapping[str, Any]], None],
+        checkpoint: Callable[[Mapping[str, Tensor], Mapping[str, Any]], None] | None,
+    ) -> Search:
+        """The search for a choice, at its beginning or where a checkpoint left it."""
+        settings = list(told.grid) if told is not None else choice.grid.settings()
+        search = Search(
+            choice.trial.problem,
+            settings,
+            choice.plan,
+            self.rule,
+            self.schedule,
+            choice.trial.judge,
+            grid=None if choice.raced else choice.grid,
+            deadline=deadline,
+            began=began,
+            observer=observer,
+            log=log,
+            checkpoint=checkpoint,
+            replay=None if told is None else told.decisions,
+            program=choice.trial.program,
+        )
+        if told is not None and told.state is not None and told.tensors is not None:
+            search.restore(told.tensors, told.state)
+        return search
+
+    def outcome(self, search: Search, choice: Choice) -> Outcome:
+        """The predictor: the fold members of the winner, or one network refitted on all training rows."""
+        best = search.best
+        assert best is not None
+        refit = self.declared.splits.ordered if self.options.refit is None else self.options.refit
+        refitted = refit and not search.interrupted
+        networks = [search.program.network(w, best.setting, f).cpu() for f, w in enumerate(best.weights)]
+        ensemble = self._predictor(networks, search.judge.affines)
+        rows, out_of_fold = self._out_of_fold(ensemble, choice)
+        return Outcome(
+            predictor=self._refitted(best, choice) if refitted else ensemble,
+            best=best,
+            search=search,
+            plan=choice.plan,
+            folds=choice.trial.folds,
+            refitted=refitted,
+            lines=self.lines(choice),
+            rows=rows,
+            out_of_fold=out_of_fold,
+        )
+
+    def _out_of_fold(self, ensemble: Predictor, choice: Choice) -> tuple[np.ndarray, np.ndarray]:
+        """Every validated row and its prediction by the member that did not train on it (the mean of several)."""
+        numbers, codes = self.declared.numbers, self.declared.codes
+        streams = choice.trial.problem.streams
+        rows, places = np.unique(np.concatenate([s.validation for s in streams]), return_inverse=True)
+        parts = [ensemble.one(f, numbers[s.validation], codes[s.validation]) for f, s in enumerate(streams)]
+        total = np.zeros((len(rows), parts[0].shape[1]))
+        np.add.at(total, places, np.concatenate(parts))
+        return rows, total / np.bincount(places)[:, None]
+
+    def _refitted(self, best: Candidate, choice: Choice) -> Predictor:
+        """One network on all training rows: the winner's setting and steps, in proportion to the rows."""
+        rows = self.declared.splits.train
+        seen = max(len(s.train) for s in choice.trial.problem.streams)
+        scale = len(rows) / seen
+        problem, judge = make_problem(
+            self.declared, self.network.build, [whole(rows)], seed=self.options.seed, device=self.device
+        )
+        plan = choice.plan.replace(executor="looped", horizon=max(1, round(choice.plan.horizon * scale)), rungs=())
+        population = Population(problem, [best.setting], plan, self.rule, self.schedule)
+        with torch_threads(plan.threads):
+            population.run(max(1, round(best.point.step * scale)))
+        network = population.network(population.member_weights(0)[0], best.setting, 0)
+        return self._predictor([network.cpu()], judge.affines)
+
+    def _predictor(self, networks: list[torch.nn.Module], affines: Sequence[Affine]) -> Predictor:
+        return Predictor(
+            task=self.declared.task,
+            shape=self.declared.schema.shape,
+            model=self.network.to_json(),
+            networks=networks,
+            affines=tuple(affines),
+        )
+
+
+def _checked_setting(given: Mapping[str, float] | None) -> dict[str, float]:
+    if not given:
+        return {}
+    for name in ("learning_rate", "weight_decay"):
+        if name in given:
+            raise InputError(f"{name} is an axis of the grid.", fix=f"Give {name}s=[…] instead.")
+    return {k: v for k, v in Setting.from_json(given).to_json().items() if k in given}
