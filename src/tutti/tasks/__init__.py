@@ -15,3 +15,4 @@ from tutti.tasks._regression import restore as restore
 from tutti.tasks._regression import standardise as standardise
 from tutti.tasks._regression import target_statistics as target_statistics
 from tutti.tasks._task import Task as Task
+from tutti.tasks._task import TaskKind as TaskKind

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int, Num, Shaped
 from torch import Tensor
 
 from tutti.core import Config, InputError, unknown
+
+
+TaskKind = Literal["regression", "binary", "multiclass", "multilabel"]
 
 
 @runtime_checkable
@@ -22,8 +25,8 @@ class Task(Protocol):
     """
 
     @property
-    def kind(self) -> str:
-        """ "regression", "binary", "multiclass" or "multilabel"."""
+    def kind(self) -> TaskKind:
+        """The registry's key."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,8 +86,8 @@ class Base(Config):
     names: tuple[str, ...]
 
     @property
-    def kind(self) -> str:
-        return self.name
+    def kind(self) -> TaskKind:
+        return cast(TaskKind, self.name)
 
     def to_json(self) -> dict[str, Any]:
         data = super().to_json()
