@@ -10,7 +10,6 @@ from torch import Tensor
 
 from tutti.core import Config, InputError, unknown
 
-
 TaskKind = Literal["regression", "binary", "multiclass", "multilabel"]
 
 
