@@ -167,7 +167,8 @@ def _cv(declared: Declared, outcome: Outcome) -> dict[str, Any]:
         train, held_out = (int(np.mean(x)) for x in zip(*sizes, strict=True))
         interval = corrected_cv_interval(list(point.fold_scores), train, held_out)
         low, high = interval.low, interval.high
-    return {"metric": declared.metric, "mean": point.score, "low": low, "high": high}
+    least, most = METRICS[declared.metric].bounds
+    return {"metric": declared.metric, "mean": point.score, "low": max(low, least), "high": min(high, most)}
 
 
 def _members(outcome: Outcome) -> dict[str, int]:
@@ -189,8 +190,8 @@ def _divergence(outcome: Outcome) -> list[Finding]:
         Finding(
             kind="diverged",
             where=", ".join(f"{r:g}" for r in rates),
-            message=f"{len(gone)} settings diverged (learning rates {rates[0]:g} to {rates[-1]:g}): their loss was no "
-            "longer finite, they were frozen and their neighbours went on. Lower rates if you need them.",
+            message=f"{len(gone)} settings diverged (learning rates {rates[0]:g} to {rates[-1]:g}): their loss "
+            "was no longer finite, they were frozen and their neighbours went on. Lower rates if you need them.",
             severity="notice",
         )
     ]
@@ -264,7 +265,7 @@ def _details(
     points = tracks[outcome.best.setting].points
     details: dict[str, Any] = {
         "metric": {"name": declared.metric, "higher_is_better": METRICS[declared.metric].higher_is_better},
-        "metrics": [_score(declared, judged, m).to_json() for m in metrics_for(task.kind)],  # type: ignore[arg-type]
+        "metrics": [_score(declared, judged, m).to_json() for m in metrics_for(task.kind)],
         "classes": list(task.classes),
         "class_counts": task.counts(declared.target),
         "remedy": quality.remedy,

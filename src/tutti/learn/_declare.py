@@ -117,7 +117,7 @@ def declare_table(table: Table, options: Options, observer: Observer, *, splits:
 
 def _metric(options: Options, task: Task) -> str:
     name = options.metric or task.default_metric
-    suitable = metrics_for(task.kind)  # type: ignore[arg-type]  # a task's kind is a metric's kind
+    suitable = metrics_for(task.kind)
     if name not in suitable:
         raise InputError(f"{name} does not suit a {task.kind} task.", fix=f"There is: {', '.join(suitable)}.")
     return METRICS[name].name

@@ -36,7 +36,8 @@ class Predictor:
         self, numbers: Float[np.ndarray, "rows number"], codes: Int[np.ndarray, "rows category"]
     ) -> Float[np.ndarray, "rows out"]:
         """The mean prediction of the networks, in float32: probabilities [rows, classes], or values."""
-        return np.mean([self.one(i, numbers, codes) for i in range(len(self.networks))], axis=0)
+        mean: np.ndarray = np.mean([self.one(i, numbers, codes) for i in range(len(self.networks))], axis=0)
+        return mean
 
     @torch.no_grad()
     def one(

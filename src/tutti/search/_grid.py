@@ -70,6 +70,7 @@ def default_grid(settings: int, base: Setting, *, rates: tuple[float, float] = (
     32 → 8 rates × 4 decays; 8 → 4 × 2; 3 → 3 rates × 1; 1 → the geometric mean of the rates.
     """
     low, high = rates
+    decays: tuple[float, ...]
     if settings >= 32:
         count, decays = 8, (0.0, 0.01, 0.1, 1.0)
     elif settings >= 8:

@@ -48,17 +48,18 @@ class Track:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Track":
-        def point(p: Mapping[str, Any]) -> Point:
-            values = {k: float("nan") if v is None else v for k, v in p.items()}
-            return Point(**{**values, "fold_scores": tuple(_number(x) for x in p["fold_scores"])})
-
         return cls(
             setting=Setting.from_json(data["setting"]),
-            points=[point(p) for p in data["points"]],
+            points=[_point(p) for p in data["points"]],
             status=data["status"],
             diverged=data["diverged"],
-            best=None if data["best"] is None else point(data["best"]),
+            best=None if data["best"] is None else _point(data["best"]),
         )
+
+
+def _point(data: Mapping[str, Any]) -> Point:
+    values: dict[str, Any] = {k: float("nan") if v is None else v for k, v in data.items()}
+    return Point(**{**values, "fold_scores": tuple(_number(x) for x in data["fold_scores"])})
 
 
 def _number(value: float | None) -> float:

@@ -125,11 +125,13 @@ class Group:
     def _forward_vmapped(self, inputs: tuple[Tensor, ...], key: Tensor) -> Tensor:
         def member(values: dict[str, Tensor], key: Tensor, *inputs: Tensor) -> Tensor:
             with random_keys(key), _OwnDropout():
-                return torch.func.functional_call(self.body, values, inputs)
+                output: Tensor = torch.func.functional_call(self.body, values, inputs)
+            return output
 
         values = dict(zip(self.program.layout.names, self._leaves, strict=True)) | self.buffers
         keys = key.repeat(len(self.settings))
-        return torch.func.vmap(member, randomness="error")(values, keys, *inputs)
+        output: Tensor = torch.func.vmap(member, randomness="error")(values, keys, *inputs)
+        return output
 
     def _spread(self, x: Tensor) -> Tensor:
         """[stream, batch, …] to [member, batch, …]: every setting sees the same rows."""
@@ -146,7 +148,7 @@ class Group:
             target = target.repeat_interleave(k, dim=0 if self.mode == "looped" else 1)
             weights = None if weights is None else weights.repeat_interleave(k, dim=-1)
         loss: Tensor = self.program.problem.loss(output, target, label_smoothing=self._smoothing)
-        return (loss if weights is None else loss * weights).mean(-1)
+        return loss.mean(-1) if weights is None else (loss * weights).mean(-1)
 
 
 def _may_drop(module: nn.Module) -> bool:
@@ -217,6 +219,8 @@ class Evaluator:
 
     def _vmapped(self, values: dict[str, Tensor], buffers: dict[str, Tensor], inputs: tuple[Tensor, ...]) -> Tensor:
         def member(values: dict[str, Tensor]) -> Tensor:
-            return torch.func.functional_call(self.body, values, inputs)
+            output: Tensor = torch.func.functional_call(self.body, values, inputs)
+            return output
 
-        return torch.func.vmap(member)({**values, **buffers})
+        output: Tensor = torch.func.vmap(member)({**values, **buffers})
+        return output

@@ -88,7 +88,7 @@ class Program:
         """The front with this stream's buffers, or None where the network has none."""
         if self._front is None:
             return None
-        front = copy.deepcopy(self._front)
+        front: nn.Module = copy.deepcopy(self._front)
         values = self.problem.streams[stream].buffers
         own = {k.removeprefix("front."): v for k, v in values.items() if k.startswith("front.")}
         for name in own.keys() - dict(front.named_buffers()).keys():
@@ -171,6 +171,7 @@ class Program:
             values = {k: v[0] for k, v in self.buffers([setting], [stream]).items()}
             for name, buffer in body.named_buffers():
                 buffer.copy_(values[name])
-            if self._front is not None:
-                network.front.load_state_dict(self._fronts[stream].state_dict())
+            front = self._fronts[stream]
+            if front is not None:
+                network.get_submodule("front").load_state_dict(front.state_dict())
         return network.eval()
