@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def read_file(path: Path, *, header: Header, delimiter: str | None) -> Content:
         if head[:4] == b"PK\x03\x04":
             return _npz(path)
         if head[:6] == b"\x93NUMPY":
-            return _matrix(np.load(path, allow_pickle=False), path)
+            return _matrix(_load(path)[""], path)
         if _is_json(path, head):
             return _json(path)
         text = read_text(path, header=header, delimiter=delimiter)
@@ -73,15 +74,30 @@ def _arrow(path: Path) -> Content:
     return Content(table.column_names, table.columns)
 
 
-def _npz(path: Path) -> Content:
+def _load(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an NPZ archive by name; that of an NPY file as ""."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, zipfile.BadZipFile, KeyError) as error:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            return {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    except (
+        ValueError,
+        KeyError,
+        EOFError,
+        RuntimeError,
+        MemoryError,
+        OverflowError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as e:
         raise InputError(
-            f"{path.name} is no archive of plain arrays: {error}.",
+            f"{path.name} is no archive of plain arrays: {e}.",
             fix="Save spreadsheets as CSV; save arrays of numbers or text, not of objects.",
-        ) from error
+        ) from e
+
+
+def _npz(path: Path) -> Content:
+    arrays = _load(path)
     x = next((arrays[name] for name in _FEATURES if name in arrays), None)
     y = next((arrays[name] for name in _TARGETS if name in arrays), None)
     if x is not None and x.ndim == 2:

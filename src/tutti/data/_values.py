@@ -209,7 +209,10 @@ def as_words(column: pa.ChunkedArray) -> Words:
         column = pc.if_else(column, "True", "False")
     elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         column = _float_texts(column)
-    column = column.cast(pa.large_string())
+    try:
+        column = column.cast(pa.large_string())
+    except pa.ArrowException as error:
+        raise InputError(f"Values of the type {kind} are neither numbers, times nor words.") from error
     raw = pc.unique(column)
     index = pc.index_in(column, value_set=raw).to_numpy().astype(np.int64)
     trimmed = pc.utf8_trim_whitespace(raw)
