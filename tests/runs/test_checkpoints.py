@@ -42,13 +42,17 @@ def test_a_step_may_be_written_again(run: Run) -> None:
 
 
 @pytest.mark.parametrize("file", ["tensors.safetensors", "state.json", "manifest.json"])
-@pytest.mark.parametrize("harm", ["cut", "gone"])
+@pytest.mark.parametrize("harm", ["cut", "gone", "flipped"])
 def test_a_broken_newest_falls_back(run: Run, file: str, harm: str) -> None:
     for step in (1, 2):
         run.checkpoint(step, {"w": torch.ones(4)}, {"step": step})
     path = run.folder / "checkpoint" / "step-00000002-1" / file
     if harm == "gone":
         path.unlink()
+    elif harm == "flipped":
+        data = bytearray(path.read_bytes())
+        data[-3] ^= 1
+        path.write_bytes(data)
     else:
         path.write_bytes(path.read_bytes()[:-3])
     found = run.latest_checkpoint()

@@ -17,14 +17,13 @@ ALIVE = ("training", "finished")
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """A score with its interval, what it is called, and whether the rows behind it took part in choosing."""
+    """A score with its interval; its words say whether the rows behind it took part in choosing."""
 
     words: str
     value: Number
     low: Number | None
     high: Number | None
     rows: int | None
-    honest: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +105,13 @@ class Facts:
         test, optimism = self.result.get("test"), self.details.get("optimism") or {}
         if test and is_number(test.get("value")):
             n = test.get("n")
-            return Score(words=f"test {self.metric_words}", honest=True, **_ends(test, "value"), rows=n)
+            return Score(words=f"test {self.metric_words}", **_ends(test, "value"), rows=n)
         if is_number(optimism.get("corrected")):
             words = f"cross-validated {self.metric_words}, corrected for the search"
-            return Score(words=words, honest=True, **_ends(optimism, "corrected"), rows=None)
+            return Score(words=words, **_ends(optimism, "corrected"), rows=None)
         if is_number(self.cv.get("mean")):
             words = f"cross-validated {self.metric_words} (selection score)"
-            return Score(words=words, honest=False, **_ends(self.cv, "mean"), rows=None)
+            return Score(words=words, **_ends(self.cv, "mean"), rows=None)
         return None
 
     def is_best(self, setting: Mapping[str, Any]) -> bool:
