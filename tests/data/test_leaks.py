@@ -42,6 +42,10 @@ def test_rows_are_alike_exactly_where_their_content_is():
     numbers = np.array([[0.0, np.nan], [-0.0, np.nan], [0.0, 1.0], [1.0, 0.0], [0.0, np.nan]])
     codes = np.array([[2], [2], [2], [2], [3]])
     np.testing.assert_array_equal(first_alike(row_hashes(numbers, codes)), [0, 0, 2, 3, 4])
+    odd = numbers.copy()
+    odd.view(np.uint64)[4, 1] ^= 1  # another NaN
+    assert np.isnan(odd[4, 1])
+    np.testing.assert_array_equal(row_hashes(odd, codes), row_hashes(numbers, codes))
     as_float32 = row_hashes(numbers.astype(np.float32), codes)
     np.testing.assert_array_equal(as_float32, row_hashes(numbers, codes))
     pairs = pandas.DataFrame(np.random.default_rng(0).integers(0, 30, (5000, 3)))
@@ -94,6 +98,8 @@ def test_a_given_test_of_copies_is_refused_and_a_single_copy_is_not(copies, seve
     report = look(numbers, codes, target, splits, given=True)
     assert summary(report) == [("duplicate-rows", "test", severity)]
     assert len(report.refused) == (severity == "refused")
+    ours = look(numbers, codes, target, splits, given=False)
+    assert summary(ours) == [("duplicate-rows", "test", "notice" if copies == 1 else "warning")]
 
 
 # Groups and time.
@@ -123,6 +129,9 @@ def test_given_splits_that_judge_the_past_are_warned_about():
     report = look(numbers, codes, target, future_first, time=np.arange(300), given=True)
     assert summary(report) == [("time-order", "fold 0", "warning")]
     assert "100 of 100" in report.findings[0].message
+    woven, _ = declare_splits(300, folds=[(np.arange(0, 200, 2), np.arange(101, 200, 2))])
+    report = look(numbers, codes, target, woven, time=np.arange(300), given=True)
+    assert "49 of 100" in report.findings[0].message
 
 
 # Columns that give the target away.

@@ -186,6 +186,16 @@ def test_a_class_of_one_row_is_named_and_nothing_is_lost():
     assert len(splits.folds) == 5
 
 
+def test_a_class_that_some_fold_cannot_learn_is_named():
+    target = np.where(np.arange(200) < 100, 0, 1)
+    target[190:] = 2
+    splits, findings = declare_splits(200, target=target, time=np.arange(200), classes=("old", "new", "newest"))
+    assert 1 not in target[splits.folds[0].train]
+    assert 1 in target[splits.folds[-1].train]
+    assert [(f.kind, f.where) for f in findings] == [("rare-class", "new, newest")]
+    assert declare_splits(200, target=np.arange(200) % 3, time=np.arange(200))[1] == []
+
+
 def test_a_test_too_small_for_every_class_is_drawn_without_them():
     target = np.arange(40) % 12
     splits, findings = declare_splits(40, target=target, folds=2)

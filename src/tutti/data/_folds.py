@@ -62,8 +62,8 @@ def given_folds(asked: Declaration, folds: Pairs | Splitter, pool: Rows) -> list
 def _row_folds(asked: Declaration, pool: Rows) -> list[Fold]:
     """Each row of the pool stands where the row that it copies was dealt."""
     dealt, place = first_rows(pool, asked.alike)
+    asked.shrink(len(dealt), f"{len(dealt)} training rows differ")
     if asked.target is None or asked.kind == "random":
-        asked.shrink(len(dealt), f"{len(dealt)} training rows differ")
         parts = _k_fold(asked.folds, shuffle=True, random_state=asked.seed).split(dealt)
     else:
         strata = _strata(asked, asked.target[dealt])
@@ -100,11 +100,10 @@ def _entity_parts(asked: Declaration, pool: Rows) -> list[Rows]:
     asked.shrink(count, f"the rows to validate on are of {count} groups")
     if asked.target is not None and count <= STRATIFIED_ENTITIES:
         strata = merged_classes(asked.target[pool], asked.folds)
-        drawn = _by_group_and_class(asked.folds, shuffle=True, random_state=asked.seed).split(pool, strata, groups)
-        parts = [pool[judged] for _, judged in drawn]
-        if all(len(part) for part in parts):
-            return parts
-    return [pool[judged] for _, judged in _by_group(asked.folds).split(pool, groups=groups)]
+        parts = _by_group_and_class(asked.folds, shuffle=True, random_state=asked.seed).split(pool, strata, groups)
+    else:
+        parts = _by_group(asked.folds).split(pool, groups=groups)
+    return [pool[judged] for _, judged in parts]
 
 
 def _entity_folds(asked: Declaration, pool: Rows) -> list[Fold]:
