@@ -33,7 +33,7 @@ def steps(rows: int) -> int:
 
 
 def ours(x: np.ndarray, y: np.ndarray, *, seed: int, rungs: bool, threads: int) -> tuple[float, object, set[object]]:
-    """The best mean score over the folds, its setting, and the settings that the rungs dropped."""
+    """The best mean score over the folds at the last step, its setting, and the settings that the rungs dropped."""
     from _ours import halving, plan, problem, search
 
     from tutti.core import Setting
@@ -43,9 +43,12 @@ def ours(x: np.ndarray, y: np.ndarray, *, seed: int, rungs: bool, threads: int) 
     drops = halving(len(grid), steps(len(y))) if rungs else ()
     how = plan("stacked", steps=steps(len(y)), batch=BATCH, threads=threads, rungs=drops)
     searched = search(made, judge, grid, how)
-    assert searched.best is not None
+    last = {
+        setting: track.points[-1].score for setting, track in searched.tracks.items() if track.status == "finished"
+    }
+    best = max(last, key=lambda setting: last[setting])
     dropped: set[object] = {setting for setting, track in searched.tracks.items() if track.status == "dropped"}
-    return searched.best.point.score, searched.best.setting, dropped
+    return last[best], best, dropped
 
 
 def skorch(x: np.ndarray, y: np.ndarray) -> Callable[[], float]:

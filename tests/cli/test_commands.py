@@ -13,14 +13,15 @@ from tutti.core import InputError, unknown
 class FakeModel:
     def __init__(self, result):
         self.result = result
-        self.run = Path("runs/titanic")
+        self.run = None
 
     def write_predictions(self, source, path):
         Path(path).write_text("prediction,probability_é\nno,0.9\n", encoding="utf8")
 
     def evaluate(self, source):
-        score = {"metric": "accuracy", "value": 0.8, "low": 0.7, "high": 0.9, "n": 50}
-        return score | {"metrics": [score, {"metric": "log_loss", "value": 0.4, "low": None, "high": None}]}
+        accuracy = {"metric": "accuracy", "value": 0.8, "low": 0.7, "high": 0.9}
+        loss = {"metric": "log_loss", "value": 0.4, "low": None, "high": None}
+        return {"rows": 50, "metric": "accuracy", "metrics": [loss, accuracy]}
 
     def report(self, path):
         Path(path).write_text("<html>", encoding="utf8")
@@ -215,15 +216,17 @@ def test_our_fault_is_short_keeps_the_traceback_and_exits_with_1(tutti, fitted, 
     assert "Traceback" in tutti("fit", "a.csv")[2]
 
 
-def test_ctrl_c_says_how_to_go_on(tutti, fitted, monkeypatch):
-    def fit(source, **_):
-        stop = KeyboardInterrupt()
-        stop.run = Path("runs/my data")
-        raise stop
+def test_a_fit_that_ctrl_c_cut_short_says_how_to_go_on(tutti, fitted, monkeypatch, result):
+    class Interrupted:
+        status = "interrupted"
 
-    monkeypatch.setattr(learn, "fit", fit)
-    code, out, err = tutti("fit", "a.csv")
-    assert (code, out) == (130, "")
+    cut = FakeModel(result)
+    cut.run = Path("runs/my data")
+    monkeypatch.setattr(learn, "fit", lambda source, **_: cut)
+    monkeypatch.setattr("tutti.cli._observers.Run.open", lambda folder: Interrupted)
+    code, out, err = tutti("fit", "a.csv", "--json")
+    assert code == 130
+    assert json.loads(out)["verdict"]  # the best so far
     assert "Go on with: tutti fit --resume 'runs/my data'" in err
 
 
@@ -232,9 +235,20 @@ def test_ctrl_c_before_anything_is_saved_says_so(tutti, fitted, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(learn, "fit", fit)
-    code, _, err = tutti("fit", "a.csv")
-    assert code == 130
-    assert "nothing is saved" in err
+    code, out, err = tutti("fit", "a.csv")
+    assert (code, out) == (130, "")
+    assert "Stopped before there was a model" in err
+
+
+def test_fit_knows_every_option_of_the_command_line():
+    from inspect import signature
+
+    from tutti.cli._fit import _wanted, fit
+    from tutti.learn._options import Options
+
+    given = {name: parameter.default for name, parameter in signature(fit).parameters.items()}
+    wanted = _wanted(given | {"source": "a.csv"})
+    assert Options.of({name: value for name, value in wanted.items() if name != "source"}) == Options()
 
 
 def test_predict_writes_a_file_or_stdout(tutti, fitted, tmp_path):
@@ -245,12 +259,10 @@ def test_predict_writes_a_file_or_stdout(tutti, fitted, tmp_path):
     assert json.loads(out) == {"run": "runs/titanic", "source": "new.csv", "out": str(path)}
 
 
-def test_evaluate_shows_each_metric_once(tutti, fitted):
+def test_evaluate_shows_first_what_the_model_was_chosen_by(tutti, fitted):
     _, out, _ = tutti("evaluate", "runs/titanic", "new.csv")
-    assert out.count("accuracy") == 1
-    assert "0.7000 to 0.9000" in out
-    assert "log_loss" in out
-    assert json.loads(tutti("evaluate", "runs/titanic", "new.csv", "--json")[1])["n"] == 50
+    assert 0 < out.index("0.7000 to 0.9000") < out.index("log_loss")
+    assert json.loads(tutti("evaluate", "runs/titanic", "new.csv", "--json")[1])["rows"] == 50
 
 
 def test_report_says_where_the_page_is(tutti, fitted, tmp_path):

@@ -93,11 +93,11 @@ def _grid(
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
     table.add_column("", justify="right", no_wrap=True)
     for decay in decays:
-        table.add_column(f"{decay:g}", justify="right", no_wrap=True)
+        table.add_column(f"{decay:.3g}", justify="right", no_wrap=True)
     best = leader(board)
     for rate in rates:
         row = [places.get((rate, decay)) for decay in decays]
-        table.add_row(f"{rate:g}", *(_cell(cell, cell is best) if cell else "" for cell in row))
+        table.add_row(f"{rate:.3g}", *(_cell(cell, cell is best) if cell else "" for cell in row))
     return table
 
 
@@ -117,7 +117,7 @@ def _ranking(board: Board) -> Table:
         board.rows, key=lambda r: (r.status in ("dropped", "diverged"), r.score is None, sign * (r.score or 0.0))
     )
     for row in order[:_RANKED]:
-        values = (f"{getattr(row.setting, name):g}" for name in names or ["learning_rate"])
+        values = (f"{getattr(row.setting, name):.3g}" for name in names or ["learning_rate"])
         table.add_row(*values, _cell(row, row is best))
     if len(order) > _RANKED:
         table.caption = f"and {len(order) - _RANKED} more"

@@ -29,13 +29,11 @@ def _show(scores: Mapping[str, Any]) -> None:
     from tutti.cli._observers import console
     from tutti.cli._text import clean, interval, number
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for name in ("metric", "value", "95 % interval", "rows"):
-        table.add_column(name, justify="right" if name in ("value", "rows") else "left")
-    for score in [scores, *scores.get("metrics", ())]:
-        if score is scores or score["metric"] != scores["metric"]:
-            between = interval(score.get("low"), score.get("high"))
-            table.add_row(
-                clean(score["metric"]), number(score["value"]), between, f"{score.get('n', scores.get('n', '-'))}"
-            )
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+    table.add_column(f"{scores['rows']:,} rows")
+    table.add_column("score", justify="right")
+    table.add_column("95 % interval")
+    ordered = sorted(scores["metrics"], key=lambda score: bool(score["metric"] != scores["metric"]))
+    for score in ordered:  # first what the model was chosen by
+        table.add_row(clean(score["metric"]), number(score["value"]), interval(score["low"], score["high"]))
     console(to_stderr=False).print(table)

@@ -46,7 +46,7 @@ def fit(
 ) -> None:
     """Tune, cross-validate, compare, judge and save a network for a table."""
     given = dict(locals())  # first of all: every option, by its name
-    from tutti.cli._observers import observe
+    from tutti.cli._observers import observe, stop_if_interrupted
 
     with observe(to_stderr=as_json, quiet=quiet, reading=resume or source or "") as observer:
         from tutti import learn
@@ -59,6 +59,7 @@ def fit(
             fitted = learn.fit(wanted.pop("source"), observer=observer, **wanted)
     if as_json:
         print_json(summary(fitted.result))
+    stop_if_interrupted(fitted.run)
 
 
 def _alone(given: dict[str, Any]) -> None:
@@ -123,6 +124,6 @@ def _config(flag: str, given: str | None) -> str | dict[str, Any] | None:
         from tutti.core import InputError
 
         raise InputError(
-            f"{flag} is not JSON: {error}.", fix=f"""For example: {flag} '{{"name": "mlp", "widths": [64, 64]}}'"""
+            f"{flag} is not JSON: {error}.", fix=f"""For example: {flag} '{{"name": "mlp", "hidden": [64, 64]}}'"""
         ) from error
     return read

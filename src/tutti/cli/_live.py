@@ -73,7 +73,7 @@ class LiveObserver(Observer):
 
     def on_baseline(self, name: str, seconds: float) -> None:
         self._rest()
-        self.screen.print(Text(f"Baseline {baseline_name(name)}: {duration(seconds)}", "dim"))
+        self.screen.print(Text(f"Baseline {baseline_name(name)} done in {duration(seconds)}", "dim"))
 
     def on_result(self, result: Mapping[str, Any]) -> None:
         self._rest()

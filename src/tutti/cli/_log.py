@@ -42,21 +42,20 @@ class LogObserver(Observer):
             self._say(f"Plan: {clean(line)}")
 
     def on_board(self, board: Board) -> None:
-        part = _PARTS * board.step // max(board.horizon, 1)
-        if board.step < self._step:  # another population began
-            self._said = -1
+        if board.step < self._step:  # the grid grew: a population of a few more settings, told once at its end
+            self._said = _PARTS - 1
         self._step = board.step
+        part = _PARTS * board.step // max(board.horizon, 1)
         if part > self._said:
             self._said = part
-            self._say(
-                f"Step {board.step:,} of {board.horizon:,}, {clock(board)}; {standing(board)}; best {leads(board)}"
-            )
+            step = f"Step {board.step:,} of {board.horizon:,}, {clock(board)}"
+            self._say(f"{step}; {standing(board)}; best {leads(board)}")
 
     def on_finding(self, finding: Finding) -> None:
         self._say(reading_words.finding(finding))
 
     def on_baseline(self, name: str, seconds: float) -> None:
-        self._say(f"Baseline {baseline_name(name)}: {duration(seconds)}")
+        self._say(f"Baseline {baseline_name(name)} done in {duration(seconds)}")
 
     def on_result(self, result: Mapping[str, Any]) -> None:
         for line in lines(result):

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 from rich.console import Console
 
 from tutti.cli._text import clean, quoted
 from tutti.core import Observer
+from tutti.runs import Run
 
 
 def console(*, to_stderr: bool) -> Console:
@@ -24,7 +26,7 @@ def is_live(screen: Console) -> bool:
 
 @contextmanager
 def observe(*, to_stderr: bool, quiet: bool, reading: str) -> Iterator[Observer]:
-    """The observer that fits the place, closed at the end; Ctrl-C becomes a line that says how to go on."""
+    """The observer that fits the place, closed at the end. A Ctrl-C that ends all becomes exit code 130."""
     screen = console(to_stderr=to_stderr)
     try:
         if quiet:
@@ -39,11 +41,18 @@ def observe(*, to_stderr: bool, quiet: bool, reading: str) -> Iterator[Observer]
 
             yield LogObserver(screen)
     except KeyboardInterrupt as stop:
-        run = getattr(stop, "run", None)
         warn = console(to_stderr=True)
-        if run is None:
-            warn.print("Stopped. Nothing was trained yet, so nothing is saved.")
-        else:
-            warn.print(f"Stopped. The best so far is saved in {clean(str(run))}.", soft_wrap=True)
-            warn.print(f"Go on with: tutti fit --resume {clean(quoted(str(run)))}", soft_wrap=True)
+        warn.print("Stopped before there was a model to save.")
+        warn.print("A run that had begun to train goes on with: tutti fit --resume FOLDER")
         raise typer.Exit(130) from stop
+
+
+def stop_if_interrupted(run: Path | None) -> None:
+    """After a Ctrl-C that let the fit end with the best so far: says how to go on, and exits."""
+    if run is None or Run.open(run).status != "interrupted":
+        return
+    screen = console(to_stderr=True)
+    folder = clean(str(run))
+    screen.print(f"Interrupted. The best so far is saved in {folder} and may be used.", soft_wrap=True)
+    screen.print(f"Go on with: tutti fit --resume {quoted(folder)}", soft_wrap=True)
+    raise typer.Exit(130)

@@ -20,10 +20,10 @@ def clean(text: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Four decimals below 1 (scores, rates of error), else four significant digits; `-` for none."""
+    """Four decimals up to 1 (scores, rates of error), else four significant digits; `-` for none."""
     if value is None:
         return "-"
-    return f"{value:.4f}" if 0.001 <= abs(value) < 1 or value == 0 else f"{value:.4g}"
+    return f"{value:.4f}" if 0.001 <= abs(value) <= 1 or value == 0 else f"{value:.4g}"
 
 
 def signed(value: float | None) -> str:
@@ -65,7 +65,7 @@ def setting(values: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
     """Learning rate and weight decay always; other hyper-parameters where they differ from the usual value."""
     always = ("learning_rate", "weight_decay")
     chosen = [k for k in values if k in always or (k in usual and values[k] != usual[k])]
-    return ", ".join(f"{name.replace('_', ' ')} {values[name]:g}" for name in chosen)
+    return ", ".join(f"{name.replace('_', ' ')} {values[name]:.3g}" for name in chosen)
 
 
 def quoted(path: str) -> str:

@@ -13,7 +13,7 @@ from tutti.cli._text import clean, count, duration, interval, number, quoted, se
 from tutti.core import Setting
 
 _FITS = {"under": "underfits", "good": "good", "over": "overfits"}
-_BASELINES = {"trivial": "constant", "linear": "linear, tuned", "trees": "boosted trees, tuned"}
+_BASELINES = {"trivial": "constant", "trees": "boosted trees"}
 _LOWER_IS_BETTER = ("rmse", "mse", "mae", "log_loss", "brier")
 _USUAL = Setting().to_json()
 _WIDE = 96  # characters of a console on which a score, its interval and the difference share a line
@@ -103,7 +103,7 @@ def _scores(result: Result, between: str) -> Table:
 def _facts(result: Result) -> Iterator[tuple[str, str]]:
     details = result.get("details", {})
     if result.get("fit_quality"):
-        remedy = clean(str(details.get("remedy", "")))
+        remedy = "" if result["fit_quality"] == "good" else clean(str(details.get("remedy", "")))
         yield (
             "Fit",
             _FITS.get(result["fit_quality"], clean(result["fit_quality"])) + (f": {remedy}" if remedy else ""),
