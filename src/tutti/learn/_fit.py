@@ -46,10 +46,16 @@ def fit(source: Any, target: Any = None, *, observer: Observer | None = None, **
     chosen = Options.of({**options, "target": target})
     watcher = observer or Observer()
     declared = declare(source, chosen, watcher)
-    run = Run.create(None if chosen.out is None else Path(chosen.out), declared.table.source)
+    run = Run.create(None if chosen.out is None else Path(chosen.out), _name(declared.table.source))
     write_declared(run, declared, chosen, source)
     run.write_json("environment.json", environment())
     return train_and_judge(declared, chosen, clock, watcher, run).model(chosen)
+
+
+def _name(source: str) -> str:
+    """What a run is called after its source: a file's name without its endings."""
+    path = Path(source)
+    return Path(path.stem).stem if path.suffix == ".gz" else path.stem
 
 
 @dataclass(frozen=True, kw_only=True)
