@@ -17,8 +17,6 @@ from tutti.evaluation._problem import Clock, Problem
 from tutti.evaluation._tuning import Tuned, Tuning
 from tutti.metrics import Kind, metric_of
 
-_LEAST_ROWS = 2000  # no fit after tuning is cut below
-
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
@@ -79,6 +77,9 @@ def fit_baselines(
     of the numeric libraries meanwhile. `replay` ({name: settings} of earlier results) repeats those choices
     instead of tuning. `on_done(name, seconds)` is called after each.
     """
+    clock = Clock(float(seconds))
+    import sklearn.ensemble
+    import sklearn.linear_model  # noqa: F401  here, so that no fit's time includes the loading
     from threadpoolctl import threadpool_limits
 
     problem = Problem(
@@ -87,7 +88,7 @@ def fit_baselines(
     )  # fmt: skip
     with threadpool_limits(threads):
         found = []
-        for baseline in _each(problem, Clock(float(seconds)), out_of_fold, replay or {}):
+        for baseline in _each(problem, clock, out_of_fold, replay or {}):
             if on_done is not None:
                 on_done(baseline.name, baseline.seconds)
             found.append(baseline)
@@ -169,7 +170,8 @@ def _rows_within(tuning: Tuning, tuned: Tuned, sizes: list[int], clock: Clock) -
     used = len(tuning.problem.cut(tuning.folds[0].train, tuned.rows))
     each = trial.seconds * tuned.iterations / max(trial.scores) / used
     share = max(clock.left(), 0.1 * clock.allowance) * 0.9 / (each * sum(sizes))
-    return None if share >= 1 else max(min(_LEAST_ROWS, max(sizes)), int(max(sizes) * share))
+    most = max(used, int(max(sizes) * share))  # on fewer it would not be the model that was tuned
+    return None if most >= max(sizes) else most
 
 
 def _fold_mean(problem: Problem, parts: list[np.ndarray]) -> float:

@@ -57,29 +57,33 @@ def fit_quality(
 
     `interval` is the validation score's at the step that was chosen (the best one); `baseline` the score of
     the best simple model (linear or trees) on the same rows, `trivial` that of the mean or the class
-    frequencies. All differences are signed so that up is good; the noise is half the interval's width.
+    frequencies. All differences are signed so that up is good; the noise is the distance from the validation
+    score to the interval's good end, where something else is better, else to its bad end.
     Asked in this order, the first that holds:
-    1. over: training is better than validation by more than twice the noise, and what is bought is bad: the
+    1. over: training is better than validation by more than the noise, and what is bought is bad: the
        validation loss ends above its least by more than a tenth of what it had fallen (and more than three
-       times its own jitter), and the end is not better than the best score; or validation is worse than the
-       baseline, or than the trivial prediction, by more than the noise.
+       times its own jitter); or validation is worse than the baseline, or than the trivial prediction, by more
+       than the noise, although training is better than it.
     2. under, trained too short: the best validation score stands at the end, and its rise over the last fifth
        of the steps is more than the noise and a fiftieth of all its rise, with the training loss still falling.
-    3. under, too small: training is within twice the noise of validation, and validation is worse than the
-       baseline by more than the noise.
+    3. under, too small: validation is worse than the baseline by more than the noise, and training is worse
+       than it, too, or no better than validation beyond the noise.
     4. good, with the remark that nothing can be learnt where neither network nor baseline leaves the trivial
        score by more than the noise.
     """
     sign = 1 if metric_of(metric).higher_is_better else -1
     train, valid = sign * np.array(curves.train_score), sign * np.array(curves.score)
     best = int(np.nanargmax(valid))
-    noise = max((interval.high - interval.low) / 2, 1e-12)
+    up, down = (sign * (end - interval.value) for end in (interval.high, interval.low)[::sign])
+    noise, down = max(float(up), 1e-12), max(-float(down), 1e-12)
     gap = float(train[best:].max() - valid[best])
     floor = [sign * other for other in (baseline, trivial) if other is not None]
     short = max(floor) - valid[best] if floor else -np.inf
-    facts = f"training {abs(train[best]):.4g}, validation {abs(valid[best]):.4g} ± {noise:.2g} ({metric})"
+    spread = f"[{interval.low:.4g}, {interval.high:.4g}]"
+    facts = f"training {abs(train[best]):.4g}, validation {abs(valid[best]):.4g} {spread} ({metric})"
 
-    if gap > 2 * noise and (_rising(curves, valid, best) or short > noise):
+    able = bool(floor) and train[best:].max() > max(floor)
+    if gap > noise and (_rising(curves, valid) or (short > noise and able)):
         why = "validation got worse while training got better" if short <= noise else "a simpler model does better"
         return FitQuality(
             quality="over",
@@ -92,23 +96,24 @@ def fit_quality(
             reason=f"It was still learning when training ended: {facts}.",
             remedy="Train for more steps (a larger budget), or with a higher learning rate.",
         )
-    if gap <= 2 * noise and short > noise:
+    if short > noise:
         return FitQuality(
             quality="under",
             reason=f"Training is no better than validation, and a simpler model does better: {facts}.",
             remedy="Take a larger network, less weight decay or dropout, more steps, or more telling features.",
         )
-    if trivial is not None and max(valid[best], *floor) - sign * trivial <= noise:
+    if trivial is not None and max(valid[best], *floor) - sign * trivial <= down:
         return FitQuality(
             quality="good",
             reason=f"Nothing beats the trivial prediction beyond the noise: {facts}.",
             remedy="These features do not tell the target: look for others, or more rows, not a larger network.",
         )
-    extra = " Training rows are fitted better than new ones, but validation does not suffer." * (gap > 2 * noise)
+    known = " Training rows are fitted better than new ones, but validation does not suffer."
+    extra = known if gap > noise else ""
     return FitQuality(quality="good", reason=f"Validation is at its best: {facts}.{extra}", remedy="None is needed.")
 
 
-def _rising(curves: Curves, valid: np.ndarray, best: int) -> bool:
+def _rising(curves: Curves, valid: np.ndarray) -> bool:
     """Whether the validation loss has turned up again by the end."""
     loss = np.array(curves.validation_loss) if len(curves.validation_loss) else -valid
     if len(loss) < 4:
@@ -116,7 +121,7 @@ def _rising(curves: Curves, valid: np.ndarray, best: int) -> bool:
     tail = loss[-max(1, len(loss) // 10) :].mean()
     jitter = float(np.median(np.abs(np.diff(loss, 2)))) / np.sqrt(6) * 1.48
     rise, fall = tail - loss.min(), loss[0] - loss.min()
-    return bool(rise > max(0.1 * fall, 3 * jitter) and valid[-1] <= valid[best])
+    return bool(rise > max(0.1 * fall, 3 * jitter))
 
 
 def _still_learning(curves: Curves, valid: np.ndarray, noise: float) -> bool:

@@ -41,9 +41,10 @@ def optimism(
     that is best on those drawn is scored on those not drawn; the mean over the draws is the corrected score.
     `value` is its distance to the best setting's own score, at least 0.
 
-    Where we differ: the paper's interval is that of the scores outside the draws, which hold 37 % of the units
-    and so spread 1.6 times too far. Ours brings that spread back to all units: corrected ± the distances of
-    the replicates' quantiles to their mean, times √(mean share outside). Above 2,000 units they are pooled.
+    Where we differ: the paper's interval is that of the scores outside the draws. These hold a share f = 37 %
+    of the units, drawn from all, and so spread √((1 − f)/f) = 1.3 times as far as a score on all units does.
+    Ours takes that back: corrected ± the replicates' quantiles about their mean times √(f/(1 − f)). Above
+    2,000 units they are pooled.
     A setting with a value that is not finite (it diverged) is never the best.
     """
     chosen = metric_of(metric)
@@ -70,7 +71,8 @@ def optimism(
     replicates = finish(outside[np.arange(len(outside)), winner] / outside[:, -1])
     corrected = float(replicates.mean())
     corrected = sign * min(sign * corrected, sign * best)
-    shrink = sqrt(float(outside[:, -1].mean()) / mass.sum())
+    share = float(outside[:, -1].mean()) / mass.sum()
+    shrink = sqrt(share / (1 - share))
     ends = corrected + shrink * (np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2]) - replicates.mean())
     low, high = np.clip(ends, *chosen.bounds)
     return Optimism(value=abs(best - corrected), corrected=corrected, low=float(low), high=float(high))

@@ -3,15 +3,18 @@
 from dataclasses import dataclass, field
 from itertools import count
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
 from tutti.evaluation._learners import Learner, Model, Setting
 from tutti.evaluation._problem import Clock, Problem
 
-_FIRST_ROWS = 20_000  # how many training rows the first fit takes at most
+_FIRST_ROWS = 20_000  # how many training rows the first fit takes at most,
+_FIRST_CELLS = 400_000  # and how many rows times classes
+_PROGRESS = 0.99  # growing ends when two chunks have not brought the loss below this share of the least before
 _USUAL = 100  # iterations that boosting needs at its start setting, more or less
+_QUICK_COST = 0.25  # of the start setting's: half the iterations, of half the leaves' cost
+_LEAST_ROWS = 2000  # training rows are cut no further to save time
 _FINAL_SHARE = 0.6  # of the allowance: what the fits after tuning may claim at most
 
 
@@ -46,8 +49,9 @@ class Tuning:
     From the learner's start every neighbour (one step along one axis) of the leader is tried until the leader
     has none untried. The better half then meets the second fold, the better half of those the third, and so
     on until one is left; ties of the mean metric are broken by the mean loss. Training rows are cut to
-    20,000 for the first fit; where that fit was quick for the allowance, as many more are taken as its time
-    allows. Tuning stops when what is left of the allowance is needed for the fits that follow.
+    20,000 (fewer with more than 20 classes) for the first fit; where that was quick for the allowance, as many
+    more are taken as its time allows. Tuning stops when what is left of the allowance is needed for the fits
+    that follow.
     """
 
     def __init__(self, problem: Problem, learner: Learner, clock: Clock, out_of_fold: bool) -> None:
@@ -56,12 +60,14 @@ class Tuning:
         self.rows: int | None = None
         self.found: dict[Key, list[Trial]] = {}
         finals = [len(problem.splits.train)] if len(problem.splits.test) else []
-        self.final_rows = sum(finals + [len(fold.train) for fold in self.folds] * out_of_fold)
+        finals += [len(fold.train) for fold in self.folds] * out_of_fold
+        self.final_rows, self.fits = sum(finals), len(finals)
 
     def run(self) -> Tuned:
         longest = max(len(fold.train) for fold in self.folds)
-        self.rows = _FIRST_ROWS if longest > _FIRST_ROWS else None
-        self._begin(self._start(), longest)
+        first = max(_LEAST_ROWS, min(_FIRST_ROWS, _FIRST_CELLS // max(1, self.problem.outputs)))
+        self.rows = first if longest > first else None
+        self._begin(self._start(), first, longest)
         while (untried := self._neighbours(self._leader())) and self._affords():
             self.found[untried[0]] = [self.trial(self._named(untried[0]), 0)]
         for fold in range(1, len(self.folds)):
@@ -78,8 +84,8 @@ class Tuning:
         return Tuned(self._named(leader), iterations, score, trials, self.rows, len(self.found), notes)
 
     def trial(self, setting: Setting, fold: int, iterations: int | None = None) -> Trial:
-        """Grows a model on a fold until its loss has not improved for two chunks, time is short, or, where
-        given, it has so many iterations."""
+        """Grows a model on a fold until two chunks have brought its loss less than 1 % further down, time is
+        short, or, where given, it has so many iterations."""
         began = perf_counter()
         rows = self.problem.cut(self.folds[fold].train, self.rows)
         judged = self.problem.cut(self.folds[fold].validation, self.rows)
@@ -89,30 +95,35 @@ class Tuning:
             size = min(chunk * self.learner.chunk, iterations or self.learner.most)
             model.grow(size)
             scores[size] = self.problem.judge(judged, model.predict(judged))
-            losses = [score[1] for score in scores.values()]
+            losses = [-score[1] for score in scores.values()]
             if size == (iterations or self.learner.most):
                 break
-            if iterations is None and (losses.index(max(losses)) < len(losses) - 2 or self._short(began, scores)):
+            settled = len(losses) > 2 and min(losses[-2:]) > _PROGRESS * min(losses[:-2])
+            if iterations is None and (settled or self._short(perf_counter() - began, chunk, len(rows))):
                 break
         return Trial(scores, model, perf_counter() - began)
 
     def _start(self) -> Key:
-        """The learner's start, or its quick setting where the start would not have its usual number of
-        iterations in time: a slow learner cut off early would be a straw man."""
+        """The learner's start; its quick setting where the start would not have its usual number of iterations
+        in time, and fewer rows where that one would not either: a slow learner cut off early is a straw man."""
         setting = self.learner.start
         if self.learner.most > 1:
             rows = self.problem.cut(self.folds[0].train, self.rows)
             probe = max(1, self.learner.chunk // 5)
             began = perf_counter()
             self.learner.begin(setting, rows).grow(probe)
-            needed = (perf_counter() - began) / probe * _USUAL * (1 + self.final_rows / len(rows))
-            setting = setting if needed < _FINAL_SHARE * self.clock.left() else self.learner.quick
+            needed = (perf_counter() - began) / probe * _USUAL * (1 + self.fits)
+            if needed > _FINAL_SHARE * self.clock.left():
+                setting = self.learner.quick
+                share = max(self.clock.left(), 0.1) * _FINAL_SHARE / (needed * _QUICK_COST)
+                if share < 1 and len(rows) > _LEAST_ROWS:
+                    self.rows = max(_LEAST_ROWS, int(share * len(rows)))
         return tuple(setting[name] for name in self.learner.axes)
 
-    def _begin(self, start: Key, longest: int) -> None:
+    def _begin(self, start: Key, first: int, longest: int) -> None:
         self.found[start] = [self.trial(self._named(start), 0)]
-        more = int(_FIRST_ROWS * 0.1 * self.clock.allowance / self.found[start][0].seconds)
-        if self.rows is not None and more >= 2 * _FIRST_ROWS:
+        more = int(first * 0.1 * self.clock.allowance / self.found[start][0].seconds)
+        if self.rows == first and more >= 2 * first:
             self.rows = more if more < longest else None
             self.found[start] = [self.trial(self._named(start), 0)]
 
@@ -157,7 +168,9 @@ class Tuning:
         latest = [each.seconds for found in self.found.values() for each in found]
         return self.clock.left() > self._reserve() + trials * float(np.mean(latest))
 
-    def _short(self, began: float, scores: dict[int, Any]) -> bool:
-        chunk = (perf_counter() - began) / len(scores)
-        reserve = self._reserve() if self.found else _FINAL_SHARE * self.clock.allowance
-        return self.clock.left() < reserve + chunk
+    def _short(self, elapsed: float, chunks: int, rows: int) -> bool:
+        """Whether one chunk more would take what the fits after tuning need."""
+        share = _FINAL_SHARE * self.clock.allowance
+        first = max(elapsed * self.fits, min(elapsed * self.final_rows / rows, share))
+        reserve = self._reserve() if self.found else first
+        return self.clock.left() < reserve + elapsed / chunks
