@@ -94,6 +94,41 @@ class Adam(Rule):
         )
         return direction
 
+    def step_alone(
+        self,
+        weights: Float[Tensor, "one weights"],
+        gradient: Float[Tensor, "one weights"],
+        state: State,
+        *,
+        step: int,
+        rate: float,
+        weight_decay: float,
+        momentum: float | Float[Tensor, "member 1"],
+        scale: Float[Tensor, ""],
+        skip: Float[Tensor, ""],
+    ) -> bool:
+        if not isinstance(momentum, float) or not self.fuses(weights, momentum) or weights.dtype != torch.float32:
+            return False
+        kernel = torch._fused_adamw_ if self.decay == "decoupled" else torch._fused_adam_
+        kernel(
+            [weights],
+            [gradient],
+            [state["mean"]],
+            [state["square"]],
+            [state["largest"]] if self.amsgrad else [],
+            [torch.full((), float(step), device=weights.device)],
+            lr=rate,
+            beta1=momentum,
+            beta2=self.beta2,
+            weight_decay=weight_decay,
+            eps=self.epsilon,
+            amsgrad=self.amsgrad,
+            maximize=False,
+            grad_scale=scale,
+            found_inf=skip,
+        )
+        return True
+
     def _plain(
         self,
         gradient: Float[Tensor, "member weights"],

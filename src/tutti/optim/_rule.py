@@ -63,6 +63,26 @@ class Rule(Config, ABC):
         them (no tensor is read back to find out), else one number for each member.
         """
 
+    def step_alone(
+        self,
+        weights: Float[Tensor, "one weights"],
+        gradient: Float[Tensor, "one weights"],
+        state: State,
+        *,
+        step: int,
+        rate: float,
+        weight_decay: float,
+        momentum: float | Float[Tensor, "member 1"],
+        scale: Float[Tensor, ""],
+        skip: Float[Tensor, ""],
+    ) -> bool:
+        """The whole step of a stack of one member in a single kernel, where the rule has one; else does nothing
+        and answers False.
+
+        The gradient is divided by `scale`; nothing at all is changed where `skip` is 1.
+        """
+        return False
+
 
 def check_fraction(name: str, value: float) -> None:
     """Raises unless 0 <= value < 1."""

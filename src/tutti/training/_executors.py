@@ -78,6 +78,7 @@ class Group:
         device = program.initial.device
         self._smoothing = torch.tensor(smoothing, device=device) if any(smoothing) else None
         self._leaves: list[Tensor] = []
+        self._unused = mode != "stacked"  # a module of the user's may hold parameters that it does not use
         self._own_masks = mode != "stacked" and _may_drop(self.body)
 
     def bind(self, weights: Float[Tensor, "member weights"], gradient: Float[Tensor, "member weights"]) -> None:
@@ -110,7 +111,8 @@ class Group:
             loss = self._loss(output, target, None if weights is None else self._spread(weights))
             for term in extra:
                 loss = loss + term
-        grads = torch.autograd.grad(loss.sum(), self._leaves, allow_unused=True, materialize_grads=True)
+        total = loss if self.mode == "looped" else loss.sum()
+        grads = torch.autograd.grad(total, self._leaves, allow_unused=self._unused, materialize_grads=self._unused)
         lead = self._gradient.shape[:-1]
         torch.cat([*(g.reshape(*lead, -1) for g in grads), self._padding], dim=-1, out=self._gradient)
         return loss.detach().reshape(-1)

@@ -15,7 +15,7 @@ from tutti.training._order import MASKS
 from tutti.training._plan import Plan
 from tutti.training._problem import Problem
 from tutti.training._program import Program
-from tutti.training._step import advance
+from tutti.training._step import advance, advance_alone
 
 AVERAGE_POWER = 8.0  # γ of the weight average: its window is about t/(γ+1) steps
 
@@ -114,21 +114,42 @@ class Population:
         losses = [group.gradient(inputs, target, row_weights, keys) for group in self._groups]
         loss = losses[0] if len(losses) == 1 else torch.cat(losses)
         with torch.no_grad():
-            advance(
-                self.rule,
-                self.weights,
-                self._gradient,
-                self.rule_state,
-                self.alive,
-                step=step + 1,
-                loss=loss,
-                rate=self._rate * float(self._factors[step]),
-                decay=self._decay,
-                momentum=self._momentum,
-                clip=self.plan.clip,
-                l1=self._l1,
-            )
+            if not (self.members == 1 and self._alone(step, loss)):
+                self._together(step, loss)
         return loss
+
+    def _alone(self, step: int, loss: Float[Tensor, " member"]) -> bool:
+        """The step of a population of one, where the rule can take it in one kernel."""
+        setting = self.settings[0]
+        return setting.l1 == 0 and advance_alone(
+            self.rule,
+            self.weights,
+            self._gradient,
+            self.rule_state,
+            self.alive,
+            step=step + 1,
+            loss=loss,
+            rate=setting.learning_rate * float(self._factors[step]),
+            decay=setting.weight_decay,
+            momentum=setting.momentum,
+            clip=self.plan.clip,
+        )
+
+    def _together(self, step: int, loss: Float[Tensor, " member"]) -> None:
+        advance(
+            self.rule,
+            self.weights,
+            self._gradient,
+            self.rule_state,
+            self.alive,
+            step=step + 1,
+            loss=loss,
+            rate=self._rate * float(self._factors[step]),
+            decay=self._decay,
+            momentum=self._momentum,
+            clip=self.plan.clip,
+            l1=self._l1,
+        )
 
     def _average(self, updates: int) -> None:
         weight = (AVERAGE_POWER + 1) / (updates + AVERAGE_POWER)

@@ -45,3 +45,38 @@ def advance(
         weights.mul_(1 - rate * decay)
     direction = rule.update(gradient, state, step=step, rate=rate, momentum=momentum)
     weights.addcmul_(direction, rate)
+
+
+def advance_alone(
+    rule: Rule,
+    weights: Float[Tensor, "one weights"],
+    gradient: Float[Tensor, "one weights"],
+    state: dict[str, Tensor],
+    alive: Bool[Tensor, " one"],
+    *,
+    step: int,
+    loss: Float[Tensor, " one"],
+    rate: float,
+    decay: float,
+    momentum: float | Float[Tensor, "member 1"],
+    clip: float | None,
+) -> bool:
+    """`advance` for a population of one, in the rule's single kernel; False where the rule has none.
+
+    Clipping is the kernel's gradient scale, freezing its skip: what a bare loop spends on both is saved.
+    """
+    norm = torch.linalg.vector_norm(gradient)
+    alive.logical_and_(torch.isfinite(norm + loss))
+    scale = torch.ones_like(norm) if clip is None else norm.add(1e-6).div_(clip).clamp_(min=1.0)
+    skip = torch.where(alive[0], 0.0, 1.0)
+    return rule.step_alone(
+        weights,
+        gradient,
+        state,
+        step=step,
+        rate=rate,
+        weight_decay=decay,
+        momentum=momentum,
+        scale=scale,
+        skip=skip,
+    )
