@@ -106,8 +106,14 @@ def test_quotes_hold_delimiters_and_line_breaks(tmp_path: Path) -> None:
     table = read(written(tmp_path, text), target="y")
     assert table.schema["a"].levels == ("two\nlines", "x, y")
     assert table.schema.numbers == ("b\nc",)
-    late = "a,b,y\n" + "p,1,0\nq,2,1\n" * 40_000 + '"r\ns",3,0\n'
-    assert read(written(tmp_path, late), target="y").rows == 80_001
+
+
+def test_quoted_line_breaks_may_begin_late_and_lie_across_blocks(tmp_path: Path) -> None:
+    lines = '"' + "r\n" * 200 + '",3,0\n'
+    late = "a,b,y\n" + "p,1,0\nq,2,1\n" * 30_000 + lines * 25_000
+    table = read(written(tmp_path, late), target="y")
+    assert table.rows == 85_000
+    assert table.schema["a"].distinct == 3
 
 
 def test_a_missing_header_is_doubted_never_guessed(tmp_path: Path) -> None:
@@ -146,9 +152,10 @@ def test_weights_that_make_no_sense_are_refused(weights: list[float]) -> None:
         read({"x": [1.0, 2.0], "y": [0, 1], "w": weights}, target="y", weight="w")
 
 
-def test_more_features_than_rows_are_noticed() -> None:
+def test_few_rows_and_more_features_than_rows_are_noticed() -> None:
     table = read((np.random.default_rng(0).normal(size=(5, 9)), np.arange(5.0)))
-    assert [f.kind for f in table.findings] == ["more-columns-than-rows"]
+    assert [f.kind for f in table.findings] == ["few-rows", "more-columns-than-rows"]
+    assert not read((np.random.default_rng(0).normal(size=(20, 9)), np.arange(20.0))).findings
 
 
 @pytest.fixture

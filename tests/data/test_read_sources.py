@@ -262,3 +262,22 @@ def test_roles_bring_their_columns_beside_the_features() -> None:
     assert table.schema.numbers[0] == "x"
     assert all("days" not in name for name in table.schema.numbers)
     assert table.schema["shop"].kind == Kind.CATEGORY
+
+
+@pytest.mark.parametrize("name", ["x", "colour", "y", "when", "person", "w"])
+def test_the_fingerprint_sees_every_value(name: str) -> None:
+    columns: dict[str, list[Any]] = {
+        "x": [0.5, 1.5, 2.5, 4.0],
+        "colour": ["red", "blue", "red", "blue"],
+        "y": [0, 1, 2, 3],
+        "when": ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"],
+        "person": ["p", "q", "p", "q"],
+        "w": [1.0, 2.0, 3.0, 4.0],
+    }
+
+    def fingerprint(values: dict[str, list[Any]]) -> str:
+        return read(values, target="y", time="when", group="person", weight="w").fingerprint
+
+    changed = columns | {name: [*columns[name][:2], *columns[name][:1:-1]]}
+    assert fingerprint(columns) == fingerprint(dict(columns))
+    assert fingerprint(columns) != fingerprint(changed)

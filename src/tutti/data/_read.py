@@ -12,7 +12,7 @@ from tutti.core import Column, Finding, InputError, Kind, Role, Schema
 from tutti.data._convert import as_numbers
 from tutti.data._declared import Declared, Name, declare
 from tutti.data._features import category_codes, numeric_features
-from tutti.data._kinds import Settled, absent_rows, missing, settle
+from tutti.data._kinds import FEW_ROWS, Settled, absent_rows, missing, settle
 from tutti.data._sources import Frame, load
 from tutti.data._table import Table
 from tutti.data._targets import Targets, labels, read_targets
@@ -234,6 +234,9 @@ class _Reader:
                 )
 
     def _notice_shape(self, schema: Schema) -> None:
+        if self.rows < FEW_ROWS:
+            message = f"There are {self.rows} rows only: every score will be uncertain, and folds are small."
+            self.findings.append(Finding(kind="few-rows", where="table", message=message, severity="notice"))
         features = len(schema.numbers) + len(schema.categories)
         if features > self.rows:
             message = f"There are more features ({features}) than rows ({self.rows}): a fit by chance is easy."

@@ -18,7 +18,8 @@ from pyarrow import csv as arrow_csv
 
 from tutti.core import Finding, InputError
 
-SAMPLE = 1 << 18
+SAMPLE = 1 << 18  # bytes looked at for delimiter and header
+BLOCK = 1 << 23  # bytes that pyarrow parses at a time
 DELIMITERS = ("\t", ";", "|", ",")  # in order of trust: a comma may also be a decimal sign
 SPACES = " "  # stands for runs of blanks
 _NAMES = {"\t": "tab", ";": "semicolon", "|": "pipe", ",": "comma", SPACES: "spaces"}
@@ -79,7 +80,7 @@ def read_text(path: Path, *, header: Header, delimiter: str | None = None) -> Te
         header = header([cell.strip() for cell in first])
     names = _column_names(first, header, path.name)
     findings += _doubts_about_header(first, sample, delimiter, header)
-    table = _split(path, content, delimiter, len(first), quoted_lines='"' in sample)
+    table = _split(path, content, delimiter, len(first))
     skip = 1 if header else 0
     if table.num_rows <= skip:
         raise InputError(f"{path.name} has a header but no rows.", fix="Use --no-header if its only line is data.")
@@ -160,7 +161,7 @@ def _utf8(path: Path) -> tuple[bytes | None, list[Finding]]:
         head = file.read(4)
         if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
             return _from_utf16(path), []
-        block, tail = head + file.read(1 << 22), b""
+        block, tail = head + file.read(BLOCK), b""
         while block:
             if b"\x00" in block:
                 raise InputError(
@@ -176,7 +177,7 @@ def _utf8(path: Path) -> tuple[bytes | None, list[Finding]]:
                     bad = error
                     break
                 tail = chunk[error.start :]
-            block = file.read(1 << 22)
+            block = file.read(BLOCK)
     if bad is None and not tail:
         return None, []
     return _from_legacy(path)
@@ -264,8 +265,8 @@ def _counts_up(cells: list[str]) -> bool:
     return len(values) > 1 and all(b - a == 1 for a, b in pairwise(values))
 
 
-def _split(path: Path, content: bytes | None, delimiter: str, cells: int, *, quoted_lines: bool) -> pa.Table:
-    """All records as columns of text. A line break inside quotes is allowed for where the file needs it."""
+def _split(path: Path, content: bytes | None, delimiter: str, cells: int) -> pa.Table:
+    """All records as columns of text, line breaks inside quotes included."""
     bad: list[str] = []
 
     def ragged(row: arrow_csv.InvalidRow) -> str:
@@ -273,31 +274,27 @@ def _split(path: Path, content: bytes | None, delimiter: str, cells: int, *, quo
         return "skip"
 
     names = [str(i) for i in range(cells)]
-    for inside in [True] if quoted_lines else [False, True]:
-        bad.clear()
-        source = open_plain(path) if content is None else pa.BufferReader(content)
-        with source:
-            try:
-                table = arrow_csv.read_csv(
-                    source,
-                    read_options=arrow_csv.ReadOptions(column_names=names, block_size=1 << 23),
-                    parse_options=arrow_csv.ParseOptions(
-                        delimiter=delimiter,
-                        newlines_in_values=inside,
-                        invalid_row_handler=ragged,
-                        ignore_empty_lines=cells > 1,
-                    ),
-                    convert_options=arrow_csv.ConvertOptions(
-                        column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
-                    ),
-                )
-            except (pa.ArrowInvalid, OSError, EOFError) as error:
-                raise InputError(
-                    f"{path.name} cannot be read as text: {error}.", fix="Is a quote left open?"
-                ) from error
-        if not bad:
-            return table
-    raise _ragged_error(path, content, delimiter, cells, bad[0])
+    with open_plain(path) if content is None else pa.BufferReader(content) as source:
+        try:
+            table = arrow_csv.read_csv(
+                source,
+                read_options=arrow_csv.ReadOptions(column_names=names, block_size=BLOCK),
+                parse_options=arrow_csv.ParseOptions(
+                    delimiter=delimiter,
+                    newlines_in_values=True,
+                    invalid_row_handler=ragged,
+                    ignore_empty_lines=cells > 1,
+                ),
+                convert_options=arrow_csv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+                ),
+            )
+        except (pa.ArrowInvalid, OSError, EOFError) as error:
+            fix = "Is a quote left open?"
+            raise InputError(f"{path.name} cannot be read as text: {error}.", fix=fix) from error
+    if bad:
+        raise _ragged_error(path, content, delimiter, cells, bad[0])
+    return table
 
 
 def _ragged_error(path: Path, content: bytes | None, delimiter: str, cells: int, row: str) -> InputError:
