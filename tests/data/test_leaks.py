@@ -207,14 +207,17 @@ def test_straight_lines_are_copies_and_near_ones_are_noticed():
     assert give_away(np.log(target), target).strength == "near"
     assert give_away(target + 3 * noise, target) is None
     assert give_away(noise, target) is None
+    assert give_away(rng_column(), np.floor(4 * rng_column()).astype(np.float32)) is None, "steps are not one to one"
 
 
 def test_a_copy_is_seen_in_one_of_several_outputs_and_labels():
     numbers, codes, _ = table(400)
     outputs = np.stack([rng_column(5), 3 * numbers[:, 1] - 1], axis=1).astype(np.float32)
     assert look(numbers, codes, outputs).columns_to_set_aside == ("x1",)
-    labels = np.stack([rng_column(6) > 0, codes[:, 0] % 2 == 1], axis=1).astype(np.float32)
-    assert look(numbers, codes % 2 + 2, labels).columns_to_set_aside == ("c0",)
+    labels = np.stack([numbers[:, 2] > 0, codes[:, 0] % 2 == 1], axis=1).astype(np.float32)
+    report = look(numbers, codes % 2 + 2, labels)
+    assert report.columns_to_set_aside == ("c0",)
+    assert summary(report) == [("near-copy", "x2", "notice"), ("target-copy", "c0", "warning")]
 
 
 def test_a_threshold_that_parts_the_classes_is_noticed_not_set_aside():
@@ -223,6 +226,15 @@ def test_a_threshold_that_parts_the_classes_is_noticed_not_set_aside():
     assert give_away(score, np.digitize(score, [-0.5, 0.5])).strength == "near"
     assert give_away(np.arange(400.0), np.arange(400) // 100).strength == "near", "row numbers of a sorted table"
     assert give_away(score, (score + 0.3 * rng_column(3) > 0).astype(int)) is None
+
+
+def test_an_agreement_within_reach_of_chance_is_none():
+    half = np.arange(30) % 2
+    assert give_away(half[:20], half[:20]) is None, "1 in 184,756 as it is, and there are four maps"
+    assert give_away(half, half).strength == "copy"
+    assert give_away(half, half, columns=1000) is None
+    fine = np.arange(100) % 10
+    assert give_away(fine, fine % 2).strength == "near", "ten rows a value: a rule or names, who knows"
 
 
 def test_identifiers_and_names_of_entities_are_not_copies():

@@ -80,13 +80,11 @@ def _by_level(
     """What each level of the column (missing is one) says of the target.
 
     With n rows, L levels and K target values: a copy where each level goes with one value, out of reach of chance,
-    and either L = K for a target of classes with n/L >= 2, or L <= max(10, 2K) and n/L >= 20. Near where a level goes
+    and either L = K for a target of classes, or L <= max(10, 2K) and n/L >= 20. Near where each level goes
     with one value and n/L >= 5, or where the most common value of each level leaves under 0.1 % of the errors that
     the most common value of all leaves, and n/L >= 20.
     """
     n, count, kinds = len(levels), int(levels.max()) + 1, int(values.max()) + 1
-    if n / count < 2:
-        return None
     pairs, rows = np.unique(levels * kinds + values, return_counts=True)
     totals = np.bincount(values)
     if len(pairs) == count:
