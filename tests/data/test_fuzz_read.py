@@ -55,7 +55,7 @@ CELLS = st.one_of(
     st.lists(st.integers(), max_size=2),
 )
 UNIFORM = [WORDS, st.floats(), st.integers(-(2**40), 2**40), st.booleans(), st.dates(), CELLS, st.sampled_from("ab")]
-CALM = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+CALM = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @st.composite
