@@ -149,14 +149,22 @@ def _splits(
 def _weights(
     table: Table, task: Task, target: np.ndarray, splits: Splits, options: Options
 ) -> Float[np.ndarray, " rows"] | None:
-    """The weights of the rows: those of the data, times those that balance the classes of the training rows."""
+    """The weights of the rows: those of the data, times those that balance the classes of the training rows.
+
+    Their mean over the training rows is 1: what weights say is a ratio, and their unit must change nothing.
+    """
     weights = table.weight
     if options.class_weight == "balanced":
         if not isinstance(task, Binary | Multiclass):
             raise InputError("Class weights are for one class per row.", fix="Leave --class-weight out.")
         factor = np.asarray(class_weights(target[splits.train], len(task.classes)))[target]
         weights = factor if weights is None else weights * factor
-    return None if weights is None else weights.astype(np.float64)
+    if weights is None:
+        return None
+    mean = float(weights[splits.train].mean())
+    if not mean > 0:
+        raise InputError("The weights of all training rows are zero.", fix="Give some of them a weight above 0.")
+    return weights.astype(np.float64) / mean
 
 
 def _with_test(table: Table, options: Options) -> tuple[Table, np.ndarray | None]:
