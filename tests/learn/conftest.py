@@ -29,6 +29,12 @@ def cheap() -> dict[str, Any]:
     return dict(CHEAP)
 
 
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No stopwatch: which executor is faster is settled, so that two fits are equal to the bit."""
+    monkeypatch.setattr("tutti.learn._ladder.Ladder._time", lambda *_: (1e-4, 1e-5))
+
+
 @pytest.fixture(scope="session")
 def wine() -> pd.DataFrame:
     """Wine, with missing values, a category, a date, and a target for every task."""
