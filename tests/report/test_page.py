@@ -4,6 +4,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -14,6 +15,8 @@ import pytest
 
 from tutti.core import InputError
 from tutti.report import write_report
+from tutti.report._facts import read_facts
+from tutti.report._page import render
 from tutti.runs import Run
 
 VOID = {"meta", "br", "col", "link"}
@@ -209,6 +212,21 @@ def test_what_was_not_recorded_is_left_out_and_named(make_run: Make, tmp_path: P
             "Not recorded by this run, and so not shown: scores, what was read, where it is wrong, calibration "
             "and what it rests on."
         ]
+
+
+@pytest.mark.parametrize("sort", ["binary", "regression"])
+@pytest.mark.parametrize("gone", ["absent", "null"])
+def test_any_part_of_the_result_may_be_absent(make_run: Make, tmp_path: Path, sort: str, gone: str) -> None:
+    facts = replace(read_facts(make_run(sort, tmp_path / sort)), log=[])
+    details = dict(facts.details)
+
+    def without(data: dict[str, Any], key: str) -> dict[str, Any]:
+        return {k: v for k, v in data.items() if k != key} | ({key: None} if gone == "null" else {})
+
+    results = [without(dict(facts.result), key) for key in facts.result]
+    results += [dict(facts.result) | {"details": without(details, key)} for key in details]
+    for result in results:
+        assert render(replace(facts, result=result)).endswith("</html>\n")
 
 
 def test_a_selection_score_is_never_called_a_test(make_run: Make, tmp_path: Path) -> None:

@@ -29,9 +29,19 @@ class Faint:
 
 
 def curve_chart(
-    key: str, front: Sequence[Curve], behind: Sequence[Faint], *, title: str, description: str, axis: str
+    key: str,
+    front: Sequence[Curve],
+    behind: Sequence[Faint],
+    *,
+    title: str,
+    description: str,
+    axis: str,
+    kept: Number | None = None,
 ) -> Markup:
-    """The frame shows all of the front curves and the middle of the crowd; what lies outside is cut off."""
+    """The frame shows all of the front curves and the middle of the crowd; what lies outside is cut off.
+
+    A dotted line stands at the step whose weights were `kept`.
+    """
     values = [v for curve in front for _, v in curve.points]
     places = decimals(values)
     labels = [f"{curve.name} {fixed(curve.points[-1][1], places)}" for curve in front]
@@ -48,6 +58,8 @@ def curve_chart(
         step, value = line.points[-1]
         if line.left and y.low <= value <= y.high:
             drawing.dot((x(step), y(value)), 2, "end")
+    if kept is not None and kept <= x.high:
+        drawing.line((x(kept), y.start), (x(kept), y.end), "mark")
     for curve in front:
         drawing.path([(x(s), y(v)) for s, v in thin(curve.points)], f"curve {curve.class_}", clip=frame)
     ends = [y.clamp(curve.points[-1][1]) for curve in front]

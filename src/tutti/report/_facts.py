@@ -114,6 +114,12 @@ class Facts:
             return Score(words=words, **_ends(self.cv, "mean"), rows=None)
         return None
 
+    @property
+    def kept_step(self) -> Number | None:
+        """The step whose weights were kept, where the run says it."""
+        step = self.best.get("step")
+        return step if is_number(step) else None
+
     def is_best(self, setting: Mapping[str, Any]) -> bool:
         """Whether this setting is the winner: each hyper-parameter that both name is the same."""
         shared = [k for k in setting if k in self.best]
@@ -128,11 +134,19 @@ class Facts:
             for row in event.get("rows") or ():
                 key = repr(sorted(row["setting"].items()))
                 track = gathered.setdefault(key, {"setting": row["setting"], "train_loss": [], "score": []})
+                if track.get("status", ALIVE[0]) not in ALIVE:
+                    continue  # the board may go on naming a setting that has left; its last score was its last
                 track["status"] = row.get("status", "")
                 for name in ("train_loss", "score"):
-                    if is_number(row.get(name)) and row.get("status") in ALIVE:
+                    if is_number(row.get(name)) and (not track[name] or track[name][-1][0] < event["step"]):
                         track[name].append((event["step"], row[name]))
         return [Track(**track, winner=self.is_best(track["setting"])) for track in gathered.values()]
+
+    def kept(self, points: Sequence[tuple[Number, Number]]) -> tuple[Number, Number]:
+        """The point of a curve at the step that was kept (the last one at or before it); else its end."""
+        step = self.kept_step
+        before = [p for p in points if step is not None and p[0] <= step]
+        return before[-1] if before else points[-1]
 
     def curve(self, name: str) -> list[tuple[Number, Number]]:
         """A curve of the winner, as (step, value); holes are left out."""

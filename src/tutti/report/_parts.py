@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from tutti.report._html import Child, Markup, tag
 
+LONG_WORD = 24
+
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
@@ -54,11 +56,16 @@ def table(
     top = tag("tr", *(tag("th", h, scope="col", class_=k) for h, k in zip(head, kinds, strict=True)))
     body = []
     for number, row in enumerate(rows):
-        first = tag("th", row[0], scope="row", class_=kinds[0])
+        first = tag("th", row[0], scope="row", class_="long" if _long(row[0]) else kinds[0])
         rest = [tag("td", cell, class_=k) for cell, k in zip(row[1:], kinds[1:], strict=True)]
         body.append(tag("tr", first, *rest, class_="strong" if number in strong else None))
     inner = tag("table", tag("caption", caption), tag("thead", top), tag("tbody", *body), class_=class_)
     return scroller(inner)
+
+
+def _long(cell: Child) -> bool:
+    """Whether a name must be broken within a word to fit a phone."""
+    return isinstance(cell, str) and any(len(word) > LONG_WORD for word in cell.split())
 
 
 def scroller(inner: Markup) -> Markup:

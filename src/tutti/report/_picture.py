@@ -36,7 +36,8 @@ STYLE = """
 def write_picture(run_folder: Path | str, output: Path | str) -> Path:
     """Writes a standalone SVG of a run: every setting's validation score over the steps, and the test score.
 
-    Settings that were dropped or diverged end in a ring where they were left; the winner stands in front. At
+    Settings that were dropped or diverged end in a ring where they were left; the winner stands in
+    front, with a dot at the step that was kept. At
     the right its score with the 95 % interval beside the baselines. The card brings its own ground and follows
     light and dark, so it reads on either. Same folder, same bytes. InputError as in `write_report`.
     """
@@ -98,7 +99,8 @@ def _draw_population(drawing: Drawing, facts: Facts) -> None:
     for track in crowd:
         _draw_track(drawing, track, x, y, frame)
     drawing.path([(x(s), y(v)) for s, v in thin(front)], "curve", clip=frame)
-    drawing.dot((x(front[-1][0]), y.clamp(front[-1][1])), 4.5, "dot strong")
+    step, value = facts.kept(front)
+    drawing.dot((x(step), y.clamp(value)), 4.5, "dot strong")
 
 
 def _frame(front: list[Number], crowd: list[Number]) -> Scale:

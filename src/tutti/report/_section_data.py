@@ -21,11 +21,11 @@ def data(facts: Facts) -> Section:
     columns = facts.schema.get("columns") or []
     if not columns:
         return Section(key="data", title="What was read")
-    noted = [c for c in columns if c.get("note")]
+    special = [c for c in columns if c.get("role") != "feature"]
     few = len(columns) <= MANY_COLUMNS
     parts = [
         _columns("All columns, as they were read.", columns) if few else None,
-        _columns("Columns with something to say.", noted) if noted and not few else None,
+        _columns("The columns that are no features.", special) if special and not few else None,
         None if few else unfold(f"All {len(columns)} columns", _columns("All columns, as they were read.", columns)),
         _classes(facts),
     ]
@@ -159,11 +159,10 @@ def _units(unit: str) -> Markup | None:
 
 
 def _looked(found: Mapping[str, Any]) -> Markup | None:
-    times = found.get("test_looked_at")
-    if not is_number(times) or not found.get("rows_test"):
+    """Whether the test rows were fresh (`test_looked_at` counts what came before this run)."""
+    before = found.get("test_looked_at")
+    if not is_number(before) or not found.get("rows_test"):
         return None
-    if times <= 1:
-        return quiet("These test rows were looked at once, by this run.")
-    return quiet(
-        f"These test rows have been looked at {plural(times, 'time')}: each look makes a good score a little easier."
-    )
+    if before == 0:
+        return quiet("No earlier run beside this one had looked at these test rows.")
+    return quiet("Earlier runs had looked at these test rows: choosing by their score makes it a little too good.")

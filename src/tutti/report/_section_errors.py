@@ -145,7 +145,7 @@ def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Marku
             for j, n in enumerate(row)
         ]
         found = tag("td", share(row[i], total), class_="number found")
-        body.append(tag("tr", tag("th", name, scope="row"), *cells, found))
+        body.append(tag("tr", tag("th", shorten(name, 24), scope="row"), *cells, found))
     over = tag("tr", tag("td"), tag("th", "Predicted class", scope="colgroup", colspan=len(classes)), tag("td"))
     caption = "Rows of each true class by predicted class; the diagonal is right. "
     caption += "“Found” is the share of a class that was recognised."

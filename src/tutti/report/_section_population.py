@@ -34,7 +34,7 @@ def population(facts: Facts) -> Section:
         said += f" {plural(number, 'setting')} diverged." if number and word == "diverged" else ""
     if is_number(members.get("trained")):
         said += f" {plural(members['trained'], 'network')} in all."
-    rates, decays = (sorted({s["setting"].get(k) for s in settings if k in s["setting"]}) for k in (RATE, DECAY))
+    rates, decays = (sorted({v for s in settings if is_number(v := s["setting"].get(k))}) for k in (RATE, DECAY))
     board = _board(facts, settings)
     parts: list[Child] = []
     if len(rates) > 1 and len(decays) > 1:
@@ -55,12 +55,12 @@ def curves(facts: Facts) -> Section:
     if len(loss) > 1:
         front = [Curve(name="training", points=loss, class_="plain")]
         behind = [Faint(points=t.train_loss, left=t.left) for t in tracks if len(t.train_loss) > 1]
-        charts.append(_curve_figure("loss-chart", front, behind, axis="training loss"))
+        charts.append(_curve_figure(facts, "loss-chart", front, behind, axis="training loss"))
     if len(score) > 1:
         front = [Curve(name="validation", points=score, class_="strong")]
         front += [Curve(name="training", points=fitted, class_="plain")] if len(fitted) > 1 else []
         behind = [Faint(points=t.score, left=t.left) for t in tracks if len(t.score) > 1]
-        charts.append(_curve_figure("curve-chart", front, behind, axis=facts.metric_words))
+        charts.append(_curve_figure(facts, "curve-chart", front, behind, axis=facts.metric_words))
     if not charts:
         return Section(key="curves", title="Learning curves")
     said = "The winning setting in front, means over its folds"
@@ -75,7 +75,7 @@ def fit_quality(facts: Facts) -> Section:
     quality = facts.result.get("fit_quality")
     if not quality:
         return Section(key="fit", title="Fit quality")
-    words = {
+    said = {
         "good": "Good fit: it learned what the training rows say, and holds on rows that it never saw.",
         "under": "Under-fitted: the training rows themselves are not yet learned well.",
         "over": "Over-fitted: it knows its training rows much better than rows that it never saw.",
@@ -83,21 +83,17 @@ def fit_quality(facts: Facts) -> Section:
     parts: list[Child] = []
     fitted, score = facts.curve("train_score"), facts.curve("score")
     if fitted and score:
-        places = decimals([fitted[-1][1], score[-1][1]])
-        name = facts.metric_words
-        parts.append(
-            tag(
-                "p",
-                f"At the end, {name} was ",
-                exact(fitted[-1][1], fixed(fitted[-1][1], places)),
-                " on training rows and ",
-                exact(score[-1][1], fixed(score[-1][1], places)),
-                " on validation rows.",
-            )
-        )
+        (step, ours), (_, theirs) = facts.kept(fitted), facts.kept(score)
+        places = decimals([ours, theirs])
+        when = f"At step {count(step)}, the one that was kept" if facts.kept_step is not None else "At the end"
+        words = f"{when}, {facts.metric_words} was "
+        shown = [exact(ours, fixed(ours, places)), " on training rows and ", exact(theirs, fixed(theirs, places))]
+        parts.append(tag("p", words, shown, " on validation rows."))
+    reason = facts.details.get("fit_reason")
+    parts.append(tag("p", str(reason)) if reason else None)
     remedy = facts.details.get("remedy")
     parts.append(tag("p", tag("strong", "Remedy: "), str(remedy)) if remedy else None)
-    return Section(key="fit", title="Fit quality", said=words.get(str(quality), str(quality)), shown=parts)
+    return Section(key="fit", title="Fit quality", said=said.get(str(quality), str(quality)), shown=parts)
 
 
 def _heat_map(
@@ -174,7 +170,7 @@ def _board(facts: Facts, settings: Sequence[Mapping[str, Any]]) -> Markup:
     return made
 
 
-def _curve_figure(key: str, front: list[Curve], behind: Sequence[Faint], *, axis: str) -> Markup:
+def _curve_figure(facts: Facts, key: str, front: list[Curve], behind: Sequence[Faint], *, axis: str) -> Markup:
     ways = []
     for curve in front:
         (first, start), (last, end) = curve.points[0], curve.points[-1]
@@ -189,9 +185,11 @@ def _curve_figure(key: str, front: list[Curve], behind: Sequence[Faint], *, axis
         title=f"{capital(axis)} over the steps",
         description=f"{capital('; '.join(ways))}.",
         axis=axis,
+        kept=facts.kept_step,
     )
     lines = ", ".join(f"{c.name} ({words[c.class_]} line)" for c in front)
-    return figure(chart, f"{capital(axis)} over the steps: {lines}.")
+    kept = f" The dotted line marks the step that was kept, {count(facts.kept_step)}." if facts.kept_step else ""
+    return figure(chart, f"{capital(axis)} over the steps: {lines}.{kept}")
 
 
 def _curve_table(facts: Facts) -> Markup | None:

@@ -66,7 +66,7 @@ def environment(facts: Facts) -> Section:
 def reproduce(facts: Facts) -> Section:
     """The command that repeats the run, and the winner in full."""
     lines = [f"tutti rerun {facts.folder}"]
-    seed = facts.config.get("seed")
+    seed = facts.config.get("seed", (facts.config.get("options") or {}).get("seed"))
     said = "The same data, splits, plan and random numbers again"
     said += f" (seed {seed})." if is_number(seed) else "."
     parts: list[Child] = [tag("pre", tag("code", "\n".join(lines)), tabindex="0")]

@@ -178,15 +178,15 @@ def _others(facts: Facts) -> Markup | None:
         places = decimals([m["value"]])
         spread = interval(m.get("low"), m.get("high"), places)
         rows.append([capital(metric_words(m["metric"])), exact(m["value"], fixed(m["value"], places)), spread])
-    return table("The same predictions in other metrics.", ["Metric", "Value", "95 % interval"], rows)
+    return table("The same predictions in all metrics.", ["Metric", "Value", "95 % interval"], rows)
 
 
 def _tuning(facts: Facts) -> Markup | None:
-    settings = facts.details.get("baseline_settings") or {}
-    if not settings:
+    settings, notes = (facts.details.get(k) or {} for k in ("baseline_settings", "baseline_notes"))
+    if not settings and not notes:
         return None
-    found = [
-        (str(name), ", ".join(f"{spaced(str(k))} {compact(v)}" for k, v in chosen.items()) or "nothing to tune")
-        for name, chosen in settings.items()
-    ]
-    return unfold("How the baselines were tuned", pairs(found))
+    found: list[tuple[str, Child]] = []
+    for name in dict.fromkeys([*settings, *notes]):
+        chosen = [f"{spaced(str(k))} {compact(v)}" for k, v in (settings.get(name) or {}).items() if v is not None]
+        found.append((str(name), [", ".join(chosen) or "nothing to tune", _small(str(notes.get(name) or ""))]))
+    return unfold("How the baselines were tuned", pairs(found, class_="record"))
