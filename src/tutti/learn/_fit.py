@@ -13,7 +13,7 @@ from tutti.learn._declare import Declared, declare
 from tutti.learn._folder import write_declared, write_plan
 from tutti.learn._model import Model
 from tutti.learn._options import Options
-from tutti.learn._progress import Clock
+from tutti.learn._progress import PATIENCE, Clock
 from tutti.learn._train import Outcome, Told, Training
 from tutti.report import write_report
 from tutti.runs import Run, environment
@@ -81,11 +81,16 @@ def train_and_judge(
     *,
     told: Told | None = None,
     baselines_told: Mapping[str, Any] | None = None,
+    timed: bool = True,
 ) -> Fitted:
-    """Baselines, ladder, search, predictor, judgement; all that is known goes into the run folder, if any."""
+    """Baselines, ladder, search, predictor, judgement; all that is known goes into the run folder, if any.
+
+    timed: False chooses what to train without looking at the clock, so that equal seeds give equal predictions.
+    """
     training = Training(declared, options)
     baselines = run_baselines(declared, options, clock.for_baselines(), observer, baselines_told)
-    choice = training.retold(told) if told is not None else training.choose(clock.for_training())
+    allowance = clock.for_training() if timed else PATIENCE
+    choice = training.retold(told) if told is not None else training.choose(allowance, timed=timed)
     lines = training.lines(choice)
     observer.on_plan(lines)
     grid = list(told.grid) if told is not None else choice.grid.settings()

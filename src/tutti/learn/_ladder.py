@@ -15,6 +15,8 @@ EVALUATIONS = 16  # how often a population is judged on its way
 TIMED_STEPS = 3
 FLOPS = 2e10  # multiply-adds a second, a cautious guess: it only spares timing what is far too dear
 FEWEST_STEPS = 20
+STEP_SECONDS = 2e-3  # what a step costs beside its arithmetic, where steps are counted and not timed
+THREADED = 5e7  # multiply-adds of a counted step from which more than one thread pays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,8 @@ class Ladder:
     """Climbs down until a step fits.
 
     make(folds) → (problem, judge); grid(settings) → the grid of about that many. rows: training
-    rows in all. weights: of one member.
+    rows in all. weights: of one member. timed: False counts multiply-adds instead of timing steps, so that
+    the choice does not depend on how busy the machine is.
     """
 
     make: Callable[[int], tuple[Problem, Judge]]
@@ -89,6 +92,7 @@ class Ladder:
     weights: int
     threads: int
     rungs: bool
+    timed: bool = True
 
     def choose(self, allowance: float) -> Choice:
         """The first step that fits in `allowance` seconds; else the last, with as many training steps as fit."""
@@ -139,6 +143,8 @@ class Ladder:
         problem, judge = self.make(folds)
         program = Program(problem, self.recipe.batch_size)
         executors: list[ExecutorName] = ["stacked" if stacks(program.template) else "vmapped", "looped"]
+        if not self.timed:
+            return self._counted(folds, problem, judge, program, executors[0])
         trials = []
         for executor, threads in product(executors, sorted({1, self.threads})):
             with torch_threads(threads):
@@ -156,6 +162,23 @@ class Ladder:
                 )
             )
         return min(trials, key=lambda t: t.fixed + 8 * t.each)
+
+    def _counted(self, folds: int, problem: Problem, judge: Judge, program: Program, executor: ExecutorName) -> Trial:
+        """A trial priced by its multiply-adds: three passes a batch, and the evaluation that ends a segment."""
+        segment = max(1, ceil(self.horizon(folds) / EVALUATIONS))
+        judged = sum(len(s.validation) for s in problem.streams) / segment
+        work = self.weights * (3.0 * self.recipe.batch_size * folds + judged)
+        many = work * len(self.grid(8).settings()) > THREADED
+        return Trial(
+            folds=folds,
+            problem=problem,
+            judge=judge,
+            program=program,
+            executor=executor,
+            threads=self.threads if many else 1,
+            fixed=STEP_SECONDS,
+            each=work / FLOPS,
+        )
 
     def _time(self, problem: Problem, program: Program, executor: ExecutorName) -> tuple[float, float]:
         """Seconds of a step that do not depend on the number of settings, and seconds for each setting."""

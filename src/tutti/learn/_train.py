@@ -1,6 +1,5 @@
 """From a declared problem to a trained predictor: ladder, search, ensemble or refit."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -73,7 +72,7 @@ class Training:
         self.network: Network = network_for(options, self.recipe, shape, declared.task)
         self.rule: Rule = options.rule()
         self.schedule: Schedule = options.schedule_config() or self.recipe.schedule
-        self.threads = max(1, min(os.cpu_count() or 1, 8))
+        self.threads = max(1, min(torch.get_num_threads(), 8))  # fewer in a worker of a parallel search
         self.device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def grid(self, settings: int) -> Grid:
@@ -86,8 +85,8 @@ class Training:
             weight_decays=grid.weight_decays if decays is None else decays,
         )
 
-    def choose(self, allowance: float) -> Choice:
-        """Climbs the cost ladder."""
+    def choose(self, allowance: float, *, timed: bool = True) -> Choice:
+        """Climbs the cost ladder, by the clock or by counting multiply-adds."""
         declared = self.declared
         ladder = Ladder(
             make=lambda folds: make_problem(
@@ -106,6 +105,7 @@ class Training:
             weights=self.network.weights,
             threads=self.threads,
             rungs=self.options.rungs,
+            timed=timed,
         )
         return ladder.choose(allowance)
 
