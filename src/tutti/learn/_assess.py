@@ -211,7 +211,8 @@ def _optimism(declared: Declared, outcome: Outcome) -> Optimism | None:
     if len(scores) < 2:
         return None
     units = None if declared.splits.unit == "row" else declared.splits.units[outcome.rows]
-    return optimism(np.stack(scores), declared.metric, units=units)
+    weights = None if declared.weights is None else declared.weights[outcome.rows]
+    return optimism(np.stack(scores), declared.metric, units=units, weights=weights)
 
 
 def _quality(declared: Declared, outcome: Outcome, baselines: Sequence[Baseline]) -> FitQuality:

@@ -47,7 +47,13 @@ def make_problem(
         loss=task.loss,
         weights=None if declared.weights is None else torch.as_tensor(declared.weights, dtype=torch.float32),
     )
-    judge = Judge(task=task, metric=declared.metric, target=declared.target, affines=tuple(affines))
+    judge = Judge(
+        task=task,
+        metric=declared.metric,
+        target=declared.target,
+        affines=tuple(affines),
+        weights=declared.weights,
+    )
     return problem.to(device), judge
 
 

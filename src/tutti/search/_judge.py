@@ -15,13 +15,15 @@ class Judge:
     """Scores members by a task's metric.
 
     target: the encoded target of all rows, in its own units. affines: one per stream for a regression, empty
-    otherwise. A network with replicas is judged on the mean of their predictions.
+    otherwise. A network with replicas is judged on the mean of their predictions. weights: how much each row
+    counts in a score, or None.
     """
 
     task: Task
     metric: str
     target: Num[np.ndarray, "rows ..."]
     affines: tuple[Affine, ...] = ()
+    weights: Float[np.ndarray, " rows"] | None = None
 
     @property
     def measure(self) -> Metric:
@@ -46,13 +48,16 @@ class Judge:
         return answers(self.task, output, affine, population.program.replicas).cpu().numpy()
 
     def score(self, rows: np.ndarray, prediction: Float[np.ndarray, "row out"]) -> float:
-        return self.measure.function(self.target[rows], prediction)
+        return self.measure.function(self.target[rows], prediction, self._mass(rows))
 
     def tie(self, rows: np.ndarray, prediction: Float[np.ndarray, "row out"]) -> float:
         """Smaller is better: log-loss for classes, where many settings share a score; 0 for values."""
         if self.task.kind == "regression":
             return 0.0
-        return METRICS["log_loss"].function(self.target[rows], prediction)
+        return METRICS["log_loss"].function(self.target[rows], prediction, self._mass(rows))
+
+    def _mass(self, rows: np.ndarray) -> np.ndarray | None:
+        return None if self.weights is None else self.weights[rows]
 
     def row_scores(
         self, rows: np.ndarray, prediction: Float[np.ndarray, "row out"]
