@@ -136,7 +136,8 @@ class _TuttiEstimator(BaseEstimator):
         return hasattr(self, "model_")
 
     def __sklearn_tags__(self) -> Any:
-        tags: Any = super().__sklearn_tags__()
+        parent: Any = super()
+        tags = parent.__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.non_deterministic = self.budget is not None
         return tags
@@ -304,7 +305,8 @@ class TuttiRegressor(RegressorMixin, _TuttiEstimator):
         return raw[:, 0] if raw.shape[1] == 1 else raw
 
     def __sklearn_tags__(self) -> Any:
-        tags: Any = super().__sklearn_tags__()
+        parent: Any = super()
+        tags = parent.__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
