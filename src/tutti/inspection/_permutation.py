@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Num
 
-from tutti.core import InputError, Role, Schema
+from tutti.core import InputError, Schema
 from tutti.metrics import metric_of, paired_difference
 
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -50,7 +50,7 @@ def feature_places(schema: Schema) -> dict[str, Places]:
     places: dict[str, Places] = {}
     number = code = 0
     coded = {column.name for column in schema.categories}
-    for column in schema.with_role(Role.FEATURE):
+    for column in schema.inputs:
         width, codes = len(column.features), int(column.name in coded)
         if width + codes:
             places[column.name] = (tuple(range(number, number + width)), tuple(range(code, code + codes)))

@@ -80,7 +80,8 @@ def assess(
 ) -> Assessment:
     """Judges the predictor on rows that took no part in choosing it, or, without such rows, out of fold."""
     judged = _judged(declared, outcome)
-    findings = [*declared.findings, *_divergence(outcome), *_looks(declared, run)]
+    looks, looked = _looks(declared, run)
+    findings = [*declared.findings, *_divergence(outcome), *looked]
     quoted = _score(declared, judged, declared.metric)
     differences = [_difference(declared, judged, b) for b in baselines]
     searched = _optimism(declared, outcome)
@@ -98,7 +99,7 @@ def assess(
         "verdict": verdict({b.name: d for b, d in zip(baselines, differences, strict=True)} if judged.test else {}),
         "seconds": 0.0,
     }
-    result["details"] = _details(declared, outcome, baselines, judged, searched, quality, clock, findings)
+    result["details"] = _details(declared, outcome, baselines, judged, searched, quality, clock, looks)
     result["seconds"] = round(clock.seconds, 2)
     return Assessment(result=result, predictions=_predictions(declared, outcome, judged))
 
@@ -197,12 +198,12 @@ def _divergence(outcome: Outcome) -> list[Finding]:
     ]
 
 
-def _looks(declared: Declared, run: Run | None) -> list[Finding]:
-    """How often these test rows have been looked at by runs in the same folder."""
+def _looks(declared: Declared, run: Run | None) -> tuple[int, list[Finding]]:
+    """How often these test rows have been looked at before by runs in the same folder, and what to say of it."""
     if run is None or declared.test_fingerprint is None:
-        return []
+        return 0, []
     before = looked_at(run.folder.parent, declared.test_fingerprint)
-    return [*repeated_looks(before), *record_look(run.folder.parent, declared.test_fingerprint, run.name)]
+    return before, [*repeated_looks(before), *record_look(run.folder.parent, declared.test_fingerprint, run.name)]
 
 
 def _optimism(declared: Declared, outcome: Outcome) -> Optimism | None:
@@ -258,7 +259,7 @@ def _details(
     searched: Optimism | None,
     quality: FitQuality,
     clock: Clock,
-    findings: Sequence[Finding],
+    looks: int,
 ) -> dict[str, Any]:
     """What the report shows beside the result."""
     task, splits, target = declared.task, declared.splits, declared.target[judged.rows]
@@ -277,7 +278,7 @@ def _details(
             "folds": outcome.folds,
             "rows_train": len(splits.train),
             "rows_test": len(splits.test),
-            "test_looked_at": sum(f.kind == "test-reused" for f in findings),
+            "test_looked_at": looks,
         },
         "curves": {
             "step": [p.step for p in points],

@@ -10,7 +10,7 @@ from torch import Tensor
 from tutti.core import Observer
 from tutti.learn._assess import Assessment, assess, run_baselines
 from tutti.learn._declare import Declared, declare
-from tutti.learn._folder import write_declared, write_plan
+from tutti.learn._folder import BASELINES, write_declared, write_plan
 from tutti.learn._model import Model
 from tutti.learn._options import Options
 from tutti.learn._progress import PATIENCE, Clock
@@ -89,13 +89,15 @@ def train_and_judge(
     """
     training = Training(declared, options)
     baselines = run_baselines(declared, options, clock.for_baselines(), observer, baselines_told)
+    if run is not None:
+        run.write_json(BASELINES, {b.name: b.settings for b in baselines})
     allowance = clock.for_training() if timed else PATIENCE
     choice = training.retold(told) if told is not None else training.choose(allowance, timed=timed)
     lines = training.lines(choice)
     observer.on_plan(lines)
     grid = list(told.grid) if told is not None else choice.grid.settings()
     if run is not None:
-        write_plan(run, choice.plan, choice.trial.folds, grid, [])
+        write_plan(run, choice, grid, [])
     search = training.search(
         choice,
         told=told,
@@ -107,7 +109,7 @@ def train_and_judge(
     )
     search.run()
     if run is not None:
-        write_plan(run, choice.plan, choice.trial.folds, grid, search.decisions)
+        write_plan(run, choice, grid, search.decisions)
     outcome = training.outcome(search, choice)
     assessment = assess(declared, options, outcome, baselines, clock, run)
     if run is not None:

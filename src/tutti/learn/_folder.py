@@ -8,11 +8,14 @@ import numpy as np
 
 from tutti.core import Fold, InputError, Setting, Splits
 from tutti.learn._declare import Declared
+from tutti.learn._ladder import Choice
 from tutti.learn._options import Options
 from tutti.learn._train import Told
 from tutti.runs import Run
 from tutti.search import Decision
 from tutti.training import Plan
+
+BASELINES = "baselines.json"  # what the baselines chose, so that a resumed run need not choose again
 
 
 def write_declared(run: Run, declared: Declared, options: Options, source: Any) -> None:
@@ -53,13 +56,14 @@ def read_splits(run: Run) -> Splits:
     )
 
 
-def write_plan(run: Run, plan: Plan, folds: int, grid: list[Setting], decisions: list[Decision]) -> None:
+def write_plan(run: Run, choice: Choice, grid: list[Setting], decisions: list[Decision]) -> None:
     """Writes the Plan, before it is used and again with the decisions that were made on the way."""
     run.write_json(
         "plan.json",
         {
-            "plan": plan.to_json(),
-            "folds": folds,
+            "plan": choice.plan.to_json(),
+            "folds": choice.trial.folds,
+            "raced": choice.raced,
             "settings": [s.to_json() for s in grid],
             "decisions": [d.to_json() for d in decisions],
         },
@@ -71,6 +75,7 @@ def read_plan(run: Run, *, decisions: bool) -> Told:
     plain = run.read_json("plan.json")
     return Told(
         folds=plain["folds"],
+        raced=plain["raced"],
         plan=Plan.from_json(plain["plan"]),
         grid=[Setting.from_json(s) for s in plain["settings"]],
         decisions=[Decision.from_json(d) for d in plain["decisions"]] if decisions else None,

@@ -218,16 +218,18 @@ class Ladder:
 
 
 def _rungs(settings: int, horizon: int, *, race: bool) -> tuple[Rung, ...]:
-    """Drops the worse half at an eighth, a quarter and a half of the horizon, down to two settings.
+    """Drops the worse half at about an eighth, a quarter and a half of the horizon, down to two settings.
 
-    In a race all but one are dropped at a thirty-second.
+    In a race all but one are dropped at a thirty-second. Otherwise rungs stand at ends of segments: a segment of
+    a step or two would only show the noise of its loss.
     """
     if race:
         return (Rung(step=max(1, horizon // 32), keep=1),) if settings > 1 else ()
+    segment = max(1, ceil(horizon / EVALUATIONS))
     made, left = [], settings
     for share in (8, 4, 2):
-        keep = max(2, ceil(left / 2))
-        if keep < left and horizon // share > 0:
-            made.append(Rung(step=horizon // share, keep=keep))
+        keep, step = max(2, ceil(left / 2)), max(1, round(horizon / share / segment)) * segment
+        if keep < left and step < horizon:
+            made.append(Rung(step=step, keep=keep))
             left = keep
     return tuple(made)

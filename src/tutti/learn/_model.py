@@ -136,8 +136,12 @@ def load(folder: str | Path, *, model: Any = None) -> Model:
     """
     run = Run.open(folder)
     run.verify()
-    config = run.read_json("config.json")
-    options = config["options"]
+    if run.status == "running" and not run.has("model.json"):
+        raise InputError(
+            f"{folder} holds no model yet: its training did not end.",
+            fix=f"Go on with it: tutti fit --resume {folder}",
+        )
+    options = run.read_json("config.json")["options"]
     build = None if model is None else lambda shape, outputs: custom_build(model, shape, outputs)()
     return Model(
         Predictor.load(run, build),

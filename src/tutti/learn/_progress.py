@@ -1,11 +1,13 @@
 """How the time of a command is shared out."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from tutti.learn._options import MINIMUM_BUDGET
 
 PATIENCE = 60.0  # seconds that a whole command aims at where no budget is given
 BASELINES = 0.3  # share of what is left for the baselines, at most
-BASELINES_AT_MOST = 12.0  # seconds, where no budget is given
+BASELINES_AT_MOST = 8.0  # seconds, where no budget is given
 ENDING = 0.08  # share of the whole kept for judging and writing
 ENDING_AT_LEAST = 1.0
 
@@ -16,6 +18,14 @@ class Clock:
 
     budget: float | None
     began: float = field(default_factory=time.monotonic)
+
+    def after(self, used: float) -> "Clock":
+        """This clock of a resumed run, with the seconds before its stop counted in.
+
+        Of a budget the command has what is left, and as much as the smallest budget at least.
+        """
+        budget = None if self.budget is None else max(self.budget, used + MINIMUM_BUDGET)
+        return replace(self, began=self.began - used, budget=budget)
 
     @property
     def seconds(self) -> float:

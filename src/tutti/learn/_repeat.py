@@ -9,7 +9,7 @@ import numpy as np
 from tutti.core import InputError, Observer
 from tutti.learn._declare import Declared, declare
 from tutti.learn._fit import train_and_judge
-from tutti.learn._folder import read_options, read_plan, read_splits, write_declared
+from tutti.learn._folder import BASELINES, read_options, read_plan, read_splits, write_declared
 from tutti.learn._model import Model
 from tutti.learn._options import Options
 from tutti.learn._progress import Clock
@@ -48,19 +48,33 @@ def rerun(
 
 
 def resume(folder: str | Path, *, source: Any = None, observer: Observer | None = None) -> Model:
-    """Goes on with an interrupted or killed run from its last checkpoint, in the same folder."""
+    """Goes on with an interrupted or killed run from its last checkpoint, in the same folder.
+
+    Of a budget it has what the run had left, and 10 s at least. source: as for `rerun`.
+    """
+    clock = Clock(budget=None)
     run = Run.open(folder)
     if run.status == "finished":
         raise InputError(f"{folder} is finished; there is nothing to resume.", fix="Use tutti rerun to repeat it.")
     declared, options, _ = _declared_again(run, source, observer or Observer())
-    clock = Clock(budget=options.seconds)
+    clock = replace(clock, budget=options.seconds)
     told = read_plan(run, decisions=False) if run.has("plan.json") else None
     checkpoint = run.latest_checkpoint()
+    used = 0.0
     if told is not None and checkpoint is not None:
         told = replace(told, tensors=checkpoint.tensors, state=checkpoint.state)
-        clock = Clock(budget=options.seconds, began=clock.began - float(checkpoint.state["seconds"]))
+        used = float(checkpoint.state["seconds"])
+    baselines_told = run.read_json(BASELINES) if run.has(BASELINES) else None
     run.set_status("running")
-    fitted = train_and_judge(declared, options, clock, observer or Observer(), run, told=told)
+    fitted = train_and_judge(
+        declared,
+        options,
+        clock.after(used),
+        observer or Observer(),
+        run,
+        told=told,
+        baselines_told=baselines_told,
+    )
     return fitted.model(options)
 
 

@@ -29,6 +29,7 @@ class Told:
 
     folds: int
     plan: Plan
+    raced: bool
     grid: Sequence[Setting]
     decisions: Sequence[Decision] | None = None  # of a finished run; None: go on deciding
     tensors: Mapping[str, Tensor] | None = None  # a checkpoint
@@ -129,7 +130,7 @@ class Training:
         rates = tuple(sorted({s.learning_rate for s in told.grid}))
         decays = tuple(sorted({s.weight_decay for s in told.grid}))
         grid = Grid(learning_rates=rates, weight_decays=decays, base=self.recipe.base)
-        return Choice(trial=trial, grid=grid, plan=told.plan, seconds=0.0, shortened=False)
+        return Choice(trial=trial, grid=grid, plan=told.plan, seconds=0.0, shortened=False, raced=told.raced)
 
     def lines(self, choice: Choice) -> tuple[str, ...]:
         """What is about to be done, in words."""

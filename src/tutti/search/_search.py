@@ -18,7 +18,7 @@ from tutti.search._judge import Judge
 from tutti.search._record import Candidate, Decision, Point, Track
 from tutti.training import Plan, Population, Problem, Program
 
-TRAIN_ROWS = 512  # training rows of each fold on which the training score is measured
+TRAIN_ROWS = 256  # training rows of each fold on which the training score is measured
 ROW_SCORES = 20_000_000  # row scores are kept up to this many numbers in all
 FIXED_SHARE = 0.2  # of a step's time that does not depend on the number of settings
 
@@ -29,7 +29,8 @@ class Search:
     - All folds of a setting are judged together, at common steps, on averaged weights.
     - At each rung of the plan the settings with the worst mean are dropped.
     - A setting with a diverged member is out: its mean over folds does not exist.
-    - When the best setting lies on the edge of `grid`, its neighbour beyond is trained too.
+    - When the best setting lies on the edge of `grid`, its neighbour beyond is trained too, as long as it keeps
+      pace with the best of the settings before it.
     - Before `deadline` (time.monotonic seconds) settings are dropped, and at last training is stopped, where
       the pace says that the plan does not fit.
     - Ctrl-C ends it after the segment under way; `interrupted` says so. A second one ends it at once.
@@ -78,6 +79,7 @@ class Search:
 
     def _begin(self, settings: Sequence[Setting]) -> None:
         plan = self.plan if self.stage == 0 else self.plan.replace(rungs=())
+        self._end_stage = False
         self.population = Population(self.problem, settings, plan, self.rule, self.schedule, program=self.program)
         for setting in settings:
             self.tracks[setting] = Track(setting=setting)
@@ -112,7 +114,7 @@ class Search:
             self._decide(time.monotonic() - began)
             self._show()
             self._save()
-            if self.stopped or self.interrupted:
+            if self.stopped or self.interrupted or self._end_stage:
                 return
 
     def _evaluate(self, loss: Tensor) -> None:
@@ -161,14 +163,9 @@ class Search:
 
     def _ranking(self) -> list[int]:
         """Places of the population's settings, best latest point first; diverged ones are left out."""
-
-        def key(i: int) -> tuple[float, float]:
-            point = self.tracks[self.population.settings[i]].points[-1]
-            return (-point.score if self.judge.higher_is_better else point.score, point.tie)
-
-        places = range(len(self.population.settings))
-        sound = [i for i in places if not np.isnan(self.tracks[self.population.settings[i]].points[-1].score)]
-        return sorted(sound, key=key)
+        latest = [self.tracks[s].points[-1] for s in self.population.settings]
+        sound = [i for i, point in enumerate(latest) if not np.isnan(point.score)]
+        return sorted(sound, key=lambda i: self._order(latest[i]))
 
     def _decide(self, seconds: float) -> None:
         """Drops what diverged, what a rung drops, and what the time left does not allow."""
@@ -181,10 +178,16 @@ class Search:
         if diverged:
             self._drop("freeze", diverged, "its loss or gradient was no longer finite")
         if not order:
-            self.stopped = True
+            self._end()
             return
         rung = self.population.plan.rung_at(step)
         keep = min(len(order), rung.keep) if rung else len(order)
+        if self.stage and self.plan.rung_at(step):
+            keep = self._pacing(order)
+            if not keep:
+                self._drop("drop", order, "behind the best setting at the same step")
+                self._end()
+                return
         fits = self._fitting(seconds, len(settings))
         if fits < keep:
             self._drop("drop", order[max(1, fits) : keep], "the time left does not allow more settings")
@@ -196,6 +199,26 @@ class Search:
         kept = order[: max(1, min(keep, fits))]
         if len(kept) < len(settings):
             self.population.keep(sorted(kept))
+
+    def _end(self) -> None:
+        """No setting is left: the end of the search, or of a stage that only tried beyond the edge."""
+        self._end_stage = True
+        self.stopped = self.stopped or self.stage == 0
+
+    def _pacing(self, order: Sequence[int]) -> int:
+        """How many of the grown settings are not behind the best setting of the stages before, at this step."""
+        assert self.best is not None
+        step, settings = self.population.step, self.population.settings
+        others = [p for t in self.tracks.values() if t.setting not in settings for p in t.points if p.step == step]
+        leader = min(others, key=self._order, default=None)
+        own = [self.tracks[settings[i]].points[-1] for i in order]
+        return len(own) if leader is None else sum(self._order(p) <= self._order(leader) for p in own)
+
+    def _order(self, point: Point) -> tuple[float, float]:
+        """Smaller is better: the score, then its tie-breaker."""
+        if np.isnan(point.score):
+            return (float("inf"), float("inf"))
+        return (-point.score if self.judge.higher_is_better else point.score, point.tie)
 
     def _fitting(self, seconds: float, settings: int) -> int:
         """How many settings can go on to the horizon in the time left, at the pace of the last segment."""
@@ -247,7 +270,7 @@ class Search:
             self.stopped = self.stopped or decision.kind == "stop"
         kept = [i for i, s in enumerate(self.population.settings) if s not in gone]
         if not kept:
-            self.stopped = True
+            self._end()
         elif len(kept) < len(self.population.settings):
             self.population.keep(kept)
 
