@@ -64,7 +64,8 @@ def few_combinations(numbers: Float[np.ndarray, "rows number"], codes: Int[np.nd
 def copied_rows(ids: Int[np.ndarray, " rows"]) -> Bool[np.ndarray, " rows"]:
     """The rows whose content another row has too, but for contents so common that any sample would meet them."""
     copies = np.bincount(ids, minlength=len(ids))[ids]
-    return (copies > 1) & (copies <= max(COMMON_COPIES, COMMON_SHARE * len(ids)))
+    copied: Bool[np.ndarray, " rows"] = (copies > 1) & (copies <= max(COMMON_COPIES, COMMON_SHARE * len(ids)))
+    return copied
 
 
 def duplicate_groups(
