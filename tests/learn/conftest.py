@@ -58,8 +58,6 @@ def wine() -> pd.DataFrame:
     return frame
 
 
-
-
 @pytest.fixture
 def wine_csv(wine: pd.DataFrame, tmp_path: Path) -> Path:
     path = tmp_path / "wine.csv"

@@ -180,9 +180,7 @@ def _same_training(first: Model, second: Model, weights_of: Callable[[Any], dict
         torch.testing.assert_close(b[name], a[name], rtol=0, atol=0, equal_nan=True)
 
 
-def test_validation_rows_do_not_scale_their_own_fold(
-    wine: pd.DataFrame, cheap: dict[str, Any], steady: None
-) -> None:
+def test_validation_rows_do_not_scale_their_own_fold(wine: pd.DataFrame, cheap: dict[str, Any], steady: None) -> None:
     # catalogue: D6
     model = tutti.fit(wine, target="cultivar", out="run", **cheap)
     splits = _tensors(model, "splits")

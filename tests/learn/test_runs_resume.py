@@ -12,7 +12,7 @@ import torch
 
 import tutti
 from tutti.core import Board, InputError, Observer
-from tutti.learn import resume, rerun
+from tutti.learn import rerun, resume
 from tutti.runs import Run
 from tutti.search import Search
 
@@ -29,7 +29,7 @@ SEARCHED: dict[str, Any] = {
 Weights = Callable[[Any], dict[str, torch.Tensor]]
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the end of the process."""
 
 
@@ -43,7 +43,7 @@ class Ctrl(Observer):
         self.boards += 1
         if self.boards == self.at:
             if self.kill:
-                raise Killed
+                raise KilledError
             signal.raise_signal(signal.SIGINT)
 
 
@@ -100,7 +100,7 @@ def test_a_resumed_fit_is_the_uninterrupted_one(
     assert Run.open("run").status == "finished"
     assert_same("whole", "run", weights_of)
     np.testing.assert_array_equal(tutti.load("run").predict_raw(wine), resumed.predict_raw(wine))
-    again, comparison = rerun("run", out="again")
+    comparison = rerun("run", out="again")[1]
     assert comparison["identical"] is True
     assert_same("run", "again", weights_of)
 
@@ -117,7 +117,7 @@ def test_a_fit_may_be_stopped_more_than_once(whole: int, wine_csv: Path, weights
 def test_a_killed_fit_goes_on_from_its_last_checkpoint(
     at: int, whole: int, wine_csv: Path, weights_of: Weights, checkpoint_always: None
 ) -> None:
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         tutti.fit(wine_csv, observer=Ctrl(at, kill=True), **SEARCHED)
     assert Run.open("run").status == "running"
     with pytest.raises(InputError, match="tutti fit --resume run"):
@@ -133,18 +133,16 @@ def test_a_fit_killed_before_it_trained_begins_anew(
 ) -> None:
     class Stop(Observer):
         def on_plan(self, lines: Any) -> None:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         tutti.fit(wine_csv, observer=Stop(), **SEARCHED)
     resume("run")
     assert_same("whole", "run", weights_of)
 
 
-def test_the_log_of_a_resumed_run_has_every_board_once(
-    whole: int, wine_csv: Path, checkpoint_always: None
-) -> None:
-    with pytest.raises(Killed):
+def test_the_log_of_a_resumed_run_has_every_board_once(whole: int, wine_csv: Path, checkpoint_always: None) -> None:
+    with pytest.raises(KilledError):
         tutti.fit(wine_csv, observer=Ctrl(5, kill=True), **SEARCHED)
     resume("run")
     logs = [[e for e in Run(Path(f)).read_log() if e["event"] == "board"] for f in ("whole", "run")]
@@ -159,11 +157,11 @@ def test_what_is_finished_or_was_changed_is_not_resumed(wine: pd.DataFrame, wine
     changed.to_csv(wine_csv, index=False)
     with pytest.raises(InputError, match="data have changed"):
         resume("run")
-    with pytest.raises(InputError, match="was not finished.*--resume"):
+    with pytest.raises(InputError, match=r"was not finished.*--resume"):
         rerun("run")
     wine.to_csv(wine_csv, index=False)
     resume("run")
-    with pytest.raises(InputError, match="finished.*tutti rerun"):
+    with pytest.raises(InputError, match=r"finished.*tutti rerun"):
         resume("run")
     with pytest.raises(InputError, match="no run nowhere"):
         resume("nowhere")
@@ -226,3 +224,17 @@ def test_a_resumed_run_does_not_tune_its_baselines_again(
     assert told[0].keys() == {"trivial", "linear", "boosted trees"}
     values = [[b["value"] for b in m.result["baselines"]] for m in (first, second)]
     np.testing.assert_allclose(values[0], values[1])
+
+
+def test_a_raced_grid_does_not_grow_after_a_stop_either(
+    wine_csv: Path, steady: None, monkeypatch: pytest.MonkeyPatch, weights_of: Weights
+) -> None:
+    """A race picks one setting of the grid and trains it alone: its grid is not to grow."""
+    from tutti.learn import _ladder
+
+    monkeypatch.setattr(_ladder, "LADDER", _ladder.LADDER[-1:])
+    tutti.fit(wine_csv, **{**SEARCHED, "out": "whole"})
+    tutti.fit(wine_csv, observer=Ctrl(2), **SEARCHED)
+    resume("run")
+    assert "grow" not in {d["kind"] for d in Run.open("run").read_json("plan.json")["decisions"]}
+    assert_same("whole", "run", weights_of)
