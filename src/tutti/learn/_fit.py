@@ -119,13 +119,13 @@ def train_and_judge(
 
 
 class _Checkpoints:
-    """Saves the search's state into the run folder; the seconds used so far go along for the budget."""
+    """Saves the search's state into the run folder, with the seconds used and the length of the log so far."""
 
     def __init__(self, run: Run, clock: Clock) -> None:
         self.run, self.clock = run, clock
 
     def __call__(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        self.run.checkpoint(_steps(state), tensors, {**state, "seconds": self.clock.seconds})
+        self.run.checkpoint(_steps(state), tensors, {**state, "seconds": self.clock.seconds, "logged": len(self.run.read_log())})
 
 
 def _steps(state: Mapping[str, Any]) -> int:

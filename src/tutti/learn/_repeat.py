@@ -64,6 +64,7 @@ def resume(folder: str | Path, *, source: Any = None, observer: Observer | None 
     if told is not None and checkpoint is not None:
         told = replace(told, tensors=checkpoint.tensors, state=checkpoint.state)
         used = float(checkpoint.state["seconds"])
+    run.cut_log(int(told.state["logged"]) if told is not None and told.state is not None else 0)
     baselines_told = run.read_json(BASELINES) if run.has(BASELINES) else None
     run.set_status("running")
     fitted = train_and_judge(

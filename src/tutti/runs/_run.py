@@ -155,6 +155,11 @@ class Run:
         whole = lines[:-1]  # what follows the last newline is empty, or torn by a kill
         return [decode(line, f"{self.folder / file}, line {i}") for i, line in enumerate(whole, 1) if line.strip()]
 
+    def cut_log(self, events: int, file: str = LOG) -> None:
+        """Keeps the first `events` lines of a log: what came after a checkpoint is told again by who goes on."""
+        if self.has(file):
+            self._write(file, b"".join(self._read(file).splitlines(keepends=True)[:events]))
+
     def checkpoint(self, step: int, tensors: Mapping[str, Array], state: Mapping[str, Any]) -> None:
         """Keeps tensors and a JSON state of a step as one atomic set; the last two sets stay."""
         self._unseal()
