@@ -20,7 +20,7 @@ class Options:
     out: str | None = None
     seed: int = 0
     folds: int = 5
-    budget: float | str | None = None
+    budget: float | int | str | None = None
     test: Any = None
     test_size: float | int | None = None
     time: str | None = None
@@ -38,11 +38,11 @@ class Options:
     model: Any = None
     optimizer: Any = None
     schedule: Any = None
-    epochs: float | None = None
+    epochs: float | int | None = None
     batch_size: int | None = None
-    learning_rates: Sequence[float] | float | None = None
-    weight_decays: Sequence[float] | float | None = None
-    setting: Mapping[str, float] | None = None
+    learning_rates: Sequence[float | int] | float | int | None = None
+    weight_decays: Sequence[float | int] | float | int | None = None
+    setting: Mapping[str, float | int] | None = None
     class_weight: str | None = None
     refit: bool | None = None
     rungs: bool = True
@@ -130,13 +130,13 @@ def _component(what: str, registry: Mapping[str, type[Config]], given: Any) -> C
     )
 
 
-def _numbers(given: Sequence[float] | float | None) -> tuple[float, ...] | None:
+def _numbers(given: Sequence[float | int] | float | int | None) -> tuple[float, ...] | None:
     if given is None:
         return None
     return (float(given),) if isinstance(given, int | float) else tuple(float(x) for x in given)
 
 
-def parse_duration(given: float | str) -> float:
+def parse_duration(given: float | int | str) -> float:
     """Seconds of a duration: 90, "90", "90s", "5m", "1.5h"."""
     units = {"s": 1.0, "m": 60.0, "h": 3600.0}
     text = str(given).strip().lower()
