@@ -77,6 +77,11 @@ def declare_table(table: Table, options: Options, observer: Observer, *, splits:
     if splits is None:
         splits, found = _splits(table, task, target, options, test_rows)
         findings += found
+    elif splits.rows != table.rows:
+        raise InputError(
+            f"The data have changed since the run was fitted: {splits.rows:,} rows then, {table.rows:,} now.",
+            fix="Fit anew, or put the old data back.",
+        )
     leaks = find_leaks(
         table.numbers,
         table.codes,
