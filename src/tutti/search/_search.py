@@ -263,7 +263,8 @@ class Search:
             if decision.kind == "grow":
                 continue
             gone.update(decision.settings)
-            places = [i for i, s in enumerate(self.population.settings) if s in decision.settings]
+            at_hand = self.population.settings
+            places = [at_hand.index(s) for s in decision.settings if s in at_hand]
             self._drop(decision.kind, places, decision.why) if places else self._record(
                 decision.kind, [], decision.why
             )
