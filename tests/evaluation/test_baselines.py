@@ -72,7 +72,7 @@ def test_digits_reach_what_scikit_learn_reaches() -> None:
     splits = split(900, 200, by=y)
     found = fit(
         x.astype(np.float32), np.zeros((900, 0), np.int64), y,
-        kind="multiclass", outputs=10, splits=splits, metric="accuracy", seconds=8,
+        kind="multiclass", outputs=10, splits=splits, metric="accuracy", seconds=4,
     )  # fmt: skip
     assert list(found) == ["trivial", "linear", "boosted trees"]
     train, test = splits.train, splits.test

@@ -41,7 +41,7 @@ def test_curves_of_each_kind() -> None:
     climbing = 0.7 * T
     short = fit_quality(curves(climbing, climbing - 0.01), "accuracy", band(0.69, 0.03), baseline=0.9)
     assert short.quality == "under"
-    assert "more steps" in short.remedy
+    assert "still learning" in short.reason
 
     low = 0.7 * saturated
     small = fit_quality(curves(low, low - 0.01), "accuracy", band(0.69, 0.03), baseline=0.9)
@@ -124,16 +124,18 @@ def judged_network(rows: int, hidden: tuple[int, ...], rate: float, epochs: int,
 
 # catalogue: E5
 @pytest.mark.parametrize(
-    ("case", "expected"),
+    ("case", "expected", "why"),
     [
-        ((400, (16,), 0.01, 250, 0.1), "good"),
-        ((60, (100, 100), 0.01, 600, 0.4), "over"),
-        ((400, (1,), 0.01, 300, 0.1), "under"),
-        ((400, (16,), 0.001, 12, 0.1), "under"),
+        ((400, (16,), 0.01, 250, 0.1), "good", "at its best"),
+        ((60, (100, 100), 0.01, 600, 0.4), "over", "by heart"),
+        ((400, (1,), 0.01, 300, 0.1), "under", "a simpler model does better"),
+        ((400, (16,), 0.003, 40, 0.1), "under", "still learning"),
     ],
 )
-def test_networks_right_too_free_too_small_and_too_short(case: tuple, expected: str) -> None:
-    assert judged_network(*case).quality == expected
+def test_networks_right_too_free_too_small_and_too_short(case: tuple, expected: str, why: str) -> None:
+    found = judged_network(*case)
+    assert found.quality == expected
+    assert why in found.reason
 
 
 def test_curves_must_fit_together() -> None:

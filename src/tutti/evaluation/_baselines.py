@@ -17,6 +17,8 @@ from tutti.evaluation._problem import Clock, Problem
 from tutti.evaluation._tuning import Tuned, Tuning
 from tutti.metrics import Kind, metric_of
 
+_NEARLY = 0.8  # fits that miss the allowance by less keep all their rows
+
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
@@ -170,6 +172,8 @@ def _rows_within(tuning: Tuning, tuned: Tuned, sizes: list[int], clock: Clock) -
     used = len(tuning.problem.cut(tuning.folds[0].train, tuned.rows))
     each = trial.seconds * tuned.iterations / max(trial.scores) / used
     share = max(clock.left(), 0.1 * clock.allowance) * 0.9 / (each * sum(sizes))
+    if share >= _NEARLY:
+        return None
     most = max(used, int(max(sizes) * share))  # on fewer it would not be the model that was tuned
     return None if most >= max(sizes) else most
 

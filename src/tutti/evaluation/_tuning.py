@@ -13,8 +13,9 @@ _FIRST_ROWS = 20_000  # how many training rows the first fit takes at most,
 _FIRST_CELLS = 400_000  # and how many rows times classes
 _PROGRESS = 0.99  # growing ends when two chunks have not brought the loss below this share of the least before
 _USUAL = 100  # iterations that boosting needs at its start setting, more or less
-_QUICK_COST = 0.25  # of the start setting's: half the iterations, of half the leaves' cost
+_QUICK_COST = 0.5  # of the start setting's
 _LEAST_ROWS = 2000  # training rows are cut no further to save time
+_MARGIN = 1.25  # measured times repeat no better
 _FINAL_SHARE = 0.6  # of the allowance: what the fits after tuning may claim at most
 
 
@@ -68,12 +69,12 @@ class Tuning:
         first = max(_LEAST_ROWS, min(_FIRST_ROWS, _FIRST_CELLS // max(1, self.problem.outputs)))
         self.rows = first if longest > first else None
         self._begin(self._start(), first, longest)
-        while (untried := self._neighbours(self._leader())) and self._affords():
+        while (untried := self._neighbours(self._leader())) and self._affords(untried[:1]):
             self.found[untried[0]] = [self.trial(self._named(untried[0]), 0)]
         for fold in range(1, len(self.folds)):
             ranked = sorted(self._complete(), key=lambda key: self._summary(key)[0], reverse=True)
             stay = ranked[: (len(ranked) + 1) // 2]
-            if len(ranked) == 1 or not self._affords(len(stay)):
+            if len(ranked) == 1 or not self._affords(stay):
                 break
             for key in stay:
                 self.found[key].append(self.trial(self._named(key), fold))
@@ -154,7 +155,8 @@ class Tuning:
         for axis, values in enumerate(self.learner.axes.values()):
             place = values.index(key[axis])
             near += [(*key[:axis], value, *key[axis + 1 :]) for value in values[max(0, place - 1) : place + 2]]
-        return [other for other in near if other not in self.found]
+        untried = [other for other in near if other not in self.found]
+        return sorted(untried, key=lambda other: self.learner.cost(self._named(other)))
 
     def _reserve(self) -> float:
         """What the fits after tuning will take, by the leader's time per row, at most a share of all."""
@@ -162,11 +164,15 @@ class Tuning:
         trial, best = self.found[leader][0], self._summary(leader)[1]
         rows = len(self.problem.cut(self.folds[0].train, self.rows))
         each = trial.seconds * best / max(trial.scores) / rows
-        return min(each * self.final_rows, _FINAL_SHARE * self.clock.allowance)
+        return min(_MARGIN * each * self.final_rows, _FINAL_SHARE * self.clock.allowance)
 
-    def _affords(self, trials: int = 1) -> bool:
-        latest = [each.seconds for found in self.found.values() for each in found]
-        return self.clock.left() > self._reserve() + trials * float(np.mean(latest))
+    def _affords(self, keys: list[Key]) -> bool:
+        """Whether these trials leave time for the fits after tuning, should the costliest of them lead then."""
+        leader = self._leader()
+        own = self.learner.cost(self._named(leader))
+        costs = [self.learner.cost(self._named(key)) / own for key in keys]
+        needed = self._reserve() * max(1.0, *costs) + sum(costs) * self.found[leader][0].seconds
+        return self.clock.left() > needed
 
     def _short(self, elapsed: float, chunks: int, rows: int) -> bool:
         """Whether one chunk more would take what the fits after tuning need."""
