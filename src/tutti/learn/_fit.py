@@ -137,5 +137,6 @@ def _write_outcome(run: Run, outcome: Outcome, assessment: Assessment, *, interr
     outcome.predictor.save(run)
     run.write_json("result.json", assessment.result)
     run.write_tensors("predictions.safetensors", assessment.predictions)
+    run.set_status("interrupted" if interrupted else "finished")  # the report tells it
     write_report(run.folder)
-    run.seal("interrupted" if interrupted else "finished")
+    run.seal(run.status)
