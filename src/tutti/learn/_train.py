@@ -67,7 +67,7 @@ class Training:
         self.recipe: Recipe = replace(
             recipe,
             batch_size=min(batch_size, max(1, self.rows)),
-            epochs=options.epochs or recipe.epochs,
+            epochs=float(options.epochs or recipe.epochs),
             base=base,
         )
         self.network: Network = network_for(options, self.recipe, shape, declared.task)
