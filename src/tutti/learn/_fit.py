@@ -125,7 +125,8 @@ class _Checkpoints:
         self.run, self.clock = run, clock
 
     def __call__(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        self.run.checkpoint(_steps(state), tensors, {**state, "seconds": self.clock.seconds, "logged": len(self.run.read_log())})
+        logged = len(self.run.read_log())
+        self.run.checkpoint(_steps(state), tensors, {**state, "seconds": self.clock.seconds, "logged": logged})
 
 
 def _steps(state: Mapping[str, Any]) -> int:
