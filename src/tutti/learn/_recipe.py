@@ -7,6 +7,8 @@ from tutti.core import Setting, TableShape
 from tutti.models import MLP, TableModel
 from tutti.optim import Cosine, Schedule
 
+EMBEDDED = 40
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -27,14 +29,20 @@ class Recipe:
 def table_recipe(shape: TableShape, rows: int) -> Recipe:
     """The recipe for a table with this many training rows.
 
-    Chosen by cross-validation on a named half of the shared tables (docs/LOG.md): AdamW, clipping at norm 1,
-    warm-up, cosine; a network whose width and whose number of steps grow with the rows.
+    AdamW, clipping at norm 1, warm-up over a tenth of the steps, cosine to 0; two hidden layers whose width grows
+    with the rows. Up to EMBEDDED numeric features each gets a small periodic embedding (PBLD of RealMLP) behind
+    robust scaling; more of them (pixels, spectra) are standardised. Chosen by cross-validation on the develop half
+    of the shared tables (benchmarks/_tables.py; docs/LOG.md).
     """
-    width = 64 if rows < 500 else 128 if rows < 20_000 else 256
-    epochs = 80.0 if rows < 1_000 else 60.0 if rows < 5_000 else 30.0 if rows < 50_000 else 10.0
+    width = 64 if rows < 2_000 else 128 if rows < 20_000 else 256
+    epochs = 60.0 if rows < 1_000 else 40.0 if rows < 10_000 else 20.0 if rows < 100_000 else 8.0
     batch = 32 if rows < 1_000 else 64 if rows < 5_000 else 256 if rows < 100_000 else 1024
+    hidden = (width, width)
+    embedded = shape.numbers <= EMBEDDED
     return Recipe(
-        model=MLP(hidden=(width, width)),
+        model=MLP(hidden=hidden, scaling="robust", encoding="pbld")
+        if embedded
+        else MLP(hidden=hidden, scaling="standard"),
         schedule=Cosine(warmup_fraction=0.1),
         batch_size=min(batch, max(1, rows)),
         epochs=epochs,
