@@ -5,6 +5,7 @@ of them alike, and prints the median and the range of each, and of each ratio tu
 """
 
 import argparse
+import os
 import platform
 import re
 import statistics
@@ -12,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -42,7 +43,8 @@ def timed(contenders: Mapping[str, Callable[[], object]], repeats: int) -> dict[
 
 def spread(values: Sequence[float], unit: str = "", digits: int = 3) -> str:
     """`median unit (least to greatest)`."""
-    low, middle, high = (f"{v:.{digits}g}" for v in (min(values), statistics.median(values), max(values)))
+    three = min(values), statistics.median(values), max(values)
+    low, middle, high = (f"{v:,.0f}" if abs(v) >= 10**digits else f"{v:.{digits}g}" for v in three)
     return f"{middle}{' ' + unit if unit else ''} ({low} to {high})"
 
 
@@ -58,14 +60,13 @@ def machine(packages: Sequence[str], threads: int) -> str:
     if info.is_file():
         found = re.search(r"model name\s*: (.*)", info.read_text(encoding="utf8"))
         name = found[1] if found else name
-    import os
-
     versions = []
     for package in packages:
         try:
             versions.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
-            continue
+            if package == "tutti":  # run from the source tree
+                versions.append(f"tutti {import_module('tutti').__version__}")
     python = f"Python {platform.python_version()}"
     return f"{name}, {os.cpu_count()} cores, {threads} threads; {platform.system()}; {python}, {', '.join(versions)}"
 

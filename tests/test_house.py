@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = sorted(path.name for path in (ROOT / "src" / "tutti").iterdir() if (path / "__init__.py").is_file())
+PACKAGE = ROOT / "src" / "tutti"
+ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file())
+DOORS = sorted(path.name for path in PACKAGE.glob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))
 
 
@@ -17,6 +19,8 @@ def skeleton(folder: Path, imports: dict[str, str]) -> Path:
     for room in ROOMS:
         (folder / "tutti" / room).mkdir(parents=True)
         (folder / "tutti" / room / "__init__.py").write_text("")
+    for door in DOORS:
+        (folder / "tutti" / door).write_text("")
     front = {"tutti/__init__.py": "from tutti import learn"}
     for name, line in (front | imports).items():
         path = folder / name

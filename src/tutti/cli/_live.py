@@ -1,6 +1,7 @@
 """The display on a terminal: what was read, a board that redraws itself, the verdict."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from time import monotonic
 from types import TracebackType
 from typing import Any
@@ -29,7 +30,8 @@ class LiveObserver(Observer):
         self._board: Board | None = None
         self._live: Live | None = None
         self._drawn = 0.0
-        self._status = Status(Text(f"Reading {clean(reading)} ..."), console=screen, spinner="line")
+        words = Text(f"Reading {clean(reading)} ...")
+        self._status = Status(words, console=screen, spinner="line", refresh_per_second=3)
 
     def __enter__(self) -> "LiveObserver":
         self._status.start()
@@ -42,7 +44,7 @@ class LiveObserver(Observer):
         self._rest()
 
     def on_read(self, source: str, schema: Schema, findings: Sequence[Finding]) -> None:
-        self._status.stop()
+        self._status.update(Text("Checking ..."))
         self._schema = schema
         self.screen.print(Text(reading_words.size(source, schema), "bold"))
         self.screen.print(reading_words.columns(schema, self.screen.width))
@@ -52,9 +54,10 @@ class LiveObserver(Observer):
     def on_task(self, task: Mapping[str, Any], splits: Splits) -> None:
         self.screen.print(Text.assemble(("Task    ", "bold"), reading_words.asked(task, self._schema)))
         self.screen.print(Text.assemble(("Splits  ", "bold"), reading_words.declared(splits)))
+        self._status.update(Text("Tuning the baselines, planning ..."))
 
     def on_plan(self, lines: Sequence[str]) -> None:
-        self._status.stop()
+        self._status.update(Text("Training ..."))
         for number, line in enumerate(lines):
             self.screen.print(Text.assemble(("Plan    " if number == 0 else "        ", "bold"), clean(line)))
         self.screen.print()
@@ -76,6 +79,7 @@ class LiveObserver(Observer):
         self.screen.print(Text(f"Baseline {baseline_name(name)} done in {duration(seconds)}", "dim"))
 
     def on_result(self, result: Mapping[str, Any]) -> None:
+        self._status.stop()
         self._rest()
         self.screen.print(verdict(result, self.screen.width))
 
@@ -86,7 +90,8 @@ class LiveObserver(Observer):
 
     def _rest(self) -> None:
         """Leaves the last board on the screen, and gives the cursor back."""
-        if self._live is not None:
+        if self._live is not None and self._board is not None:
+            self._board = replace(self._board, seconds_left=None)
             self._draw()
             self._live.stop()
             self._live = None

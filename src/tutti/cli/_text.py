@@ -19,11 +19,15 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def number(value: float | None) -> str:
-    """Four decimals up to 1 (scores, rates of error), else four significant digits; `-` for none."""
+def number(value: float | None, like: float | None = None) -> str:
+    """Four decimals up to 1 (scores, rates of error), else four significant digits; `-` for none.
+
+    `like` is a number whose size decides instead, so that numbers which stand together look alike.
+    """
     if value is None:
         return "-"
-    return f"{value:.4f}" if 0.001 <= abs(value) <= 1 or value == 0 else f"{value:.4g}"
+    size = abs(value if like is None else like)
+    return f"{value:.4f}" if 0.001 <= size <= 1 or value == 0 else f"{value:.4g}"
 
 
 def signed(value: float | None) -> str:
@@ -35,7 +39,10 @@ def signed(value: float | None) -> str:
 
 def interval(low: float | None, high: float | None) -> str:
     """`low to high`, or nothing where there is no interval."""
-    return "" if low is None or high is None else f"{number(low)} to {number(high)}"
+    if low is None or high is None:
+        return ""
+    size = max(abs(low), abs(high))
+    return f"{number(low, size)} to {number(high, size)}"
 
 
 def duration(seconds: float) -> str:
