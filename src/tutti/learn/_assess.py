@@ -211,8 +211,9 @@ def _optimism(declared: Declared, outcome: Outcome) -> Optimism | None:
     scores = [t.row_scores for t in outcome.search.tracks.values() if t.row_scores is not None]
     if len(scores) < 2:
         return None
-    units = None if declared.splits.unit == "row" else declared.splits.units[outcome.rows]
-    weights = None if declared.weights is None else declared.weights[outcome.rows]
+    rows = outcome.search.judged_rows
+    units = None if declared.splits.unit == "row" else declared.splits.units[rows]
+    weights = None if declared.weights is None else declared.weights[rows]
     return optimism(np.stack(scores), declared.metric, units=units, weights=weights)
 
 

@@ -46,6 +46,7 @@ def fit(source: Any, target: Any = None, *, observer: Observer | None = None, **
     chosen = Options.of({**options, "target": target})
     watcher = observer or Observer()
     declared = declare(source, chosen, watcher)
+    Training(declared, chosen)  # a network that cannot be built is told before there is a folder
     run = Run.create(None if chosen.out is None else Path(chosen.out), _name(declared.table.source))
     write_declared(run, declared, chosen, source)
     run.write_json("environment.json", environment())

@@ -8,7 +8,7 @@ from math import ceil
 
 from tutti.learn._recipe import Recipe
 from tutti.optim import Rule, Schedule
-from tutti.search import Grid, Judge, torch_threads
+from tutti.search import JUDGING_ROWS, Grid, Judge, torch_threads
 from tutti.training import ExecutorName, Plan, Population, Problem, Program, Rung, stacks
 
 EVALUATIONS = 16  # how often a population is judged on its way
@@ -166,7 +166,7 @@ class Ladder:
     def _counted(self, folds: int, problem: Problem, judge: Judge, program: Program, executor: ExecutorName) -> Trial:
         """A trial priced by its multiply-adds: three passes a batch, and the evaluation that ends a segment."""
         segment = max(1, ceil(self.horizon(folds) / EVALUATIONS))
-        judged = sum(len(s.validation) for s in problem.streams) / segment
+        judged = _judged(problem) / segment
         work = self.weights * (3.0 * self.recipe.batch_size * folds + judged)
         many = work * len(self.grid(8).settings()) > THREADED
         return Trial(
@@ -213,8 +213,13 @@ class Ladder:
         rows = streams[0].validation[:1024]
         began = time.perf_counter()
         population.outputs(0, rows)
-        judging = (time.perf_counter() - began) / len(rows) * sum(len(s.validation) for s in streams)
+        judging = (time.perf_counter() - began) / len(rows) * _judged(population.program.problem)
         return step + 2 * judging / population.plan.segment
+
+
+def _judged(problem: Problem) -> int:
+    """Validation rows on which a setting is judged at each evaluation."""
+    return min(JUDGING_ROWS, sum(len(s.validation) for s in problem.streams))
 
 
 def _rungs(settings: int, horizon: int, *, race: bool) -> tuple[Rung, ...]:

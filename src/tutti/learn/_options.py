@@ -2,14 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
-from tutti.core import Config, InputError, InputTypeError, configure, nearest, unknown
+from tutti.core import Config, InputError, InputTypeError, Setting, configure, nearest, unknown
 from tutti.metrics import METRICS
 from tutti.models import MODELS
 from tutti.optim import RULES, SCHEDULES
 
 MINIMUM_BUDGET = 10.0
+
+_EXPECTED: tuple[tuple[tuple[str, ...], Any, str], ...] = (
+    (("seed", "batch_size"), Integral, "a whole number"),
+    (("epochs", "test_size"), Real, "a number"),
+    (("header", "rungs", "baselines", "refit"), bool, "True or False"),
+    (("time", "group", "series", "weight"), (str, int), "the name or the number of a column"),
+    (("target",), (str, int, list, tuple), "the name or the number of a column, or a list of them"),
+    (("task", "metric", "class_weight", "delimiter", "device"), str, "a name"),
+    (("out",), (str, PathLike), "a folder"),
+    (("kinds", "setting"), Mapping, "a dict"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,17 +30,17 @@ class Options:
     """The options of `tutti.fit` and `tutti fit`; see `tutti.learn.fit` for what each means."""
 
     target: str | int | Sequence[str] | Sequence[int] | None = None
-    out: str | None = None
+    out: str | PathLike[str] | None = None
     seed: int = 0
-    folds: int = 5
+    folds: Any = 5
     budget: float | int | str | None = None
     test: Any = None
     test_size: float | int | None = None
-    time: str | None = None
-    group: str | None = None
-    series: str | None = None
+    time: str | int | None = None
+    group: str | int | None = None
+    series: str | int | None = None
     gap: int = 0
-    weight: str | None = None
+    weight: str | int | None = None
     kinds: Mapping[str | int, str] | None = None
     keep: Sequence[str] = ()
     drop: Sequence[str] = ()
@@ -50,6 +63,7 @@ class Options:
     device: str | None = None
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.metric is not None and self.metric not in METRICS:
             raise unknown("metric", self.metric, METRICS)
         if self.class_weight not in (None, "balanced"):
@@ -61,6 +75,26 @@ class Options:
         if self.test is not None and self.test_size is not None:
             raise InputError("Both a test file and a test size are given.", fix="Leave one of them out.")
         _ = self.seconds
+        self._check_training()
+
+    def _check_types(self) -> None:
+        for names, kind, expected in _EXPECTED:
+            for name in names:
+                value = getattr(self, name)
+                right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+                if value is not None and not right:
+                    raise InputTypeError(f"{name} is {value!r}; expected {expected}.")
+
+    def _check_training(self) -> None:
+        """Names and numbers of what is trained are checked at once, not when the data are read and the time is spent."""
+        self.rule()
+        self.schedule_config()
+        if not callable(self.model):
+            self.model_config()
+        for rate in self.rates or ():
+            Setting(learning_rate=rate)
+        for decay in self.decays or ():
+            Setting(weight_decay=decay)
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "Options":
@@ -133,7 +167,11 @@ def _component(what: str, registry: Mapping[str, type[Config]], given: Any) -> C
 def _numbers(given: Sequence[float | int] | float | int | None) -> tuple[float, ...] | None:
     if given is None:
         return None
-    return (float(given),) if isinstance(given, int | float) else tuple(float(x) for x in given)
+    try:
+        return (float(given),) if isinstance(given, Real) else tuple(float(x) for x in given)
+    except (TypeError, ValueError):
+        example = "For example: learning_rates=[1e-3, 1e-2]."
+        raise InputError(f"{given!r} is no list of numbers.", fix=example) from None
 
 
 def parse_duration(given: float | int | str) -> float:

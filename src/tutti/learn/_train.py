@@ -74,7 +74,7 @@ class Training:
         self.rule: Rule = options.rule()
         self.schedule: Schedule = options.schedule_config() or self.recipe.schedule
         self.threads = max(1, min(torch.get_num_threads(), 8))  # fewer in a worker of a parallel search
-        self.device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = _device(options.device)
 
     def grid(self, settings: int) -> Grid:
         """The default grid of about so many settings, with the axes that the user gave in its place."""
@@ -239,6 +239,17 @@ class Training:
             networks=networks,
             affines=tuple(affines),
         )
+
+
+def _device(name: str | None) -> torch.device:
+    """The device of this name, tried out; by default a CUDA card where there is one."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(1, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"The device {name!r} cannot be used here: {reason}.", fix='Give "cpu".') from error
 
 
 def _checked_setting(given: Mapping[str, float] | None) -> dict[str, float]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tutti.core import Board, BoardRow, InputError, Observer, Setting
+from tutti.core import Board, BoardRow, InputError, Observer, Setting, permutation
 from tutti.optim import Rule, Schedule
 from tutti.search._grid import Grid
 from tutti.search._judge import Judge
@@ -19,14 +19,17 @@ from tutti.search._record import Candidate, Decision, Point, Track
 from tutti.training import Plan, Population, Problem, Program
 
 TRAIN_ROWS = 256  # training rows of each fold on which the training score is measured
+JUDGING_ROWS = 40_000  # validation rows, over all folds, on which settings are judged while training
 ROW_SCORES = 20_000_000  # row scores are kept up to this many numbers in all
+_SAMPLE_KEY = 0x5A11
 FIXED_SHARE = 0.2  # of a step's time that does not depend on the number of settings
 
 
 class Search:
     """Trains `settings` on every stream of a problem by one Plan, and finds the best (setting, step).
 
-    - All folds of a setting are judged together, at common steps, on averaged weights.
+    - All folds of a setting are judged together, at common steps, on averaged weights; on very large tables on
+      JUDGING_ROWS of the validation rows (`judged_rows`), drawn by a fixed key.
     - At each rung of the plan the settings with the worst mean are dropped.
     - A setting with a diverged member is out: its mean over folds does not exist.
     - When the best setting lies on the edge of `grid`, its neighbour beyond is trained too, as long as it keeps
@@ -72,8 +75,8 @@ class Search:
         self.stage = 0
         self._pace = 0.0
         self._seconds_left: float | None = None
-        rows = [s.validation for s in problem.streams]
-        self._validated, self._places = np.unique(np.concatenate(rows), return_inverse=True)
+        self._held = [_sample(s.validation, JUDGING_ROWS // len(problem.streams)) for s in problem.streams]
+        self.judged_rows, self._places = np.unique(np.concatenate(self._held), return_inverse=True)
         self._train_rows = [s.train[:: max(1, len(s.train) // TRAIN_ROWS)][:TRAIN_ROWS] for s in problem.streams]
         self._begin(settings)
 
@@ -119,27 +122,27 @@ class Search:
 
     def _evaluate(self, loss: Tensor) -> None:
         """Judges every setting on all folds, and updates tracks and the best candidate."""
-        population, judge, streams = self.population, self.judge, self.problem.streams
-        held = [judge.predictions(population, f, s.validation) for f, s in enumerate(streams)]
+        population, judge = self.population, self.judge
+        held = [judge.predictions(population, f, rows) for f, rows in enumerate(self._held)]
         seen = [judge.predictions(population, f, rows) for f, rows in enumerate(self._train_rows)]
         frozen, losses = population.diverged().cpu().numpy(), loss.cpu().numpy()
         for i, setting in enumerate(population.settings):
             track = self.tracks[setting]
             track.diverged = int(frozen[i].sum())
-            scores = [judge.score(s.validation, held[f][i]) for f, s in enumerate(streams)]
+            scores = [judge.score(rows, held[f][i]) for f, rows in enumerate(self._held)]
             point = Point(
                 step=population.step,
                 train_loss=float(losses[i].mean()),
                 train_score=float(np.mean([judge.score(r, seen[f][i]) for f, r in enumerate(self._train_rows)])),
                 score=float("nan") if track.diverged else float(np.mean(scores)),
-                tie=float(np.mean([judge.tie(s.validation, held[f][i]) for f, s in enumerate(streams)])),
+                tie=float(np.mean([judge.tie(rows, held[f][i]) for f, rows in enumerate(self._held)])),
                 fold_scores=tuple(scores),
             )
             track.points.append(point)
             if self._ahead(point, track.best):
                 track.best = point
                 track.row_scores = self._pooled(
-                    [judge.row_scores(s.validation, held[f][i]) for f, s in enumerate(streams)]
+                    [judge.row_scores(rows, held[f][i]) for f, rows in enumerate(self._held)]
                 )
             if self._ahead(point, self.best.point if self.best else None):
                 self.best = Candidate(setting=setting, point=point, weights=population.member_weights(i))
@@ -147,7 +150,7 @@ class Search:
     def _pooled(self, parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
         """One number per validated row: its mean over the streams that validate on it."""
         known = [part for part in parts if part is not None]
-        if len(known) < len(parts) or len(self._validated) * len(self.tracks) > ROW_SCORES:
+        if len(known) < len(parts) or len(self.judged_rows) * len(self.tracks) > ROW_SCORES:
             return None
         values = np.concatenate(known).astype(np.float64)
         counts = np.bincount(self._places)
@@ -383,6 +386,11 @@ class Search:
             setting = Setting.from_json(plain["best"]["setting"])
             point = next(p for p in self.tracks[setting].points if p.step == plain["best"]["step"])
             self.best = Candidate(setting=setting, point=point, weights=tensors["best"])
+
+
+def _sample(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of these rows, drawn by a fixed key, in ascending order."""
+    return rows if len(rows) <= most else np.sort(rows[permutation(_SAMPLE_KEY, len(rows))[:most]])
 
 
 @contextmanager
