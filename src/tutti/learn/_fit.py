@@ -29,7 +29,8 @@ def fit(source: Any, target: Any = None, *, observer: Observer | None = None, **
 
     Options, by keyword; an unknown one raises with the nearest name:
     out: run folder (default runs/NAME, counting up); an existing one is never overwritten.
-    seed (0), folds (5). budget: wall time of the whole call, in seconds or as "60s", "5m"; at least 10 s.
+    seed (0). folds (5): how many; or (train, validation) pairs of row numbers, or a splitter of scikit-learn.
+    budget: wall time of the whole call, in seconds or as "60s", "5m"; at least 10 s.
     test: a file or frame of test rows; or test_size (0.2): share held out, 0 for none.
     time, group, series, gap, weight: column names that declare the splits; see tutti.data.declare_splits.
     kinds: {column: kind} where the reader guesses wrong. keep, drop: columns to use in spite of a leak, or not at

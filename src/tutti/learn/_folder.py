@@ -9,7 +9,7 @@ import numpy as np
 from tutti.core import Fold, InputError, Setting, Splits
 from tutti.learn._declare import Declared
 from tutti.learn._ladder import Choice
-from tutti.learn._options import Options
+from tutti.learn._options import GIVEN, Options
 from tutti.learn._train import Told
 from tutti.runs import Run
 from tutti.search import Decision
@@ -98,4 +98,5 @@ def read_options(run: Run, source: Any = None) -> tuple[Any, Options, Mapping[st
             "This run was fitted on data in memory, which its folder does not hold.",
             fix="Pass the data: tutti.learn.rerun(folder, source=data).",
         )
-    return source, Options.of({**options, "out": None}), config
+    plain = {name: value for name, value in options.items() if value != GIVEN}  # the splits are read, not made
+    return source, Options.of({**plain, "out": None}), config

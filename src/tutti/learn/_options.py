@@ -1,10 +1,13 @@
 """Everything that a fit can be told, checked once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any
+
+import numpy as np
 
 from tutti.core import Config, InputError, InputTypeError, Setting, configure, nearest, unknown
 from tutti.metrics import METRICS
@@ -12,10 +15,12 @@ from tutti.models import MODELS
 from tutti.optim import RULES, SCHEDULES
 
 MINIMUM_BUDGET = 10.0
+GIVEN = "given"  # what folds and a gap are called in a run folder, which keeps the splits
 
 _EXPECTED: tuple[tuple[tuple[str, ...], Any, str], ...] = (
     (("seed", "batch_size"), Integral, "a whole number"),
     (("epochs", "test_size"), Real, "a number"),
+    (("gap",), (Integral, timedelta, np.timedelta64), "a whole number of times, or a timedelta"),
     (("header", "rungs", "baselines", "refit"), bool, "True or False"),
     (("time", "group", "series", "weight"), (str, int), "the name or the number of a column"),
     (("target",), (str, int, list, tuple), "the name or the number of a column, or a list of them"),
@@ -39,7 +44,7 @@ class Options:
     time: str | int | None = None
     group: str | int | None = None
     series: str | int | None = None
-    gap: int = 0
+    gap: Any = 0
     weight: str | int | None = None
     kinds: Mapping[str | int, str] | None = None
     keep: Sequence[str] = ()
@@ -53,8 +58,8 @@ class Options:
     schedule: Any = None
     epochs: float | int | None = None
     batch_size: int | None = None
-    learning_rates: Sequence[float | int] | float | int | None = None
-    weight_decays: Sequence[float | int] | float | int | None = None
+    learning_rates: Iterable[float | int] | float | int | None = None
+    weight_decays: Iterable[float | int] | float | int | None = None
     setting: Mapping[str, float | int] | None = None
     class_weight: str | None = None
     refit: bool | None = None
@@ -78,15 +83,21 @@ class Options:
         self._check_training()
 
     def _check_types(self) -> None:
+        if isinstance(self.folds, str | float) or self.folds is None:
+            raise InputTypeError(
+                f"folds is {self.folds!r}; expected a whole number.",
+                fix="Or give (train, validation) pairs of row numbers, or a splitter.",
+            )
+        default = {f.name: f.default for f in fields(self)}
         for names, kind, expected in _EXPECTED:
             for name in names:
                 value = getattr(self, name)
                 right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-                if value is not None and not right:
+                if not right and (value is not None or default[name] is not None):
                     raise InputTypeError(f"{name} is {value!r}; expected {expected}.")
 
     def _check_training(self) -> None:
-        """Names and numbers of what is trained are checked at once, not when the data are read and the time is spent."""
+        """Names and numbers of what is trained are checked at once, before any time is spent on the data."""
         self.rule()
         self.schedule_config()
         if not callable(self.model):
@@ -133,8 +144,13 @@ class Options:
         return None if self.model is None else _component("model", MODELS, self.model)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; what cannot be written (a frame, a function) stands as its type's name."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        """Plain values; what cannot be written (a frame, a function) stands as its type's name.
+
+        Folds and gaps that are no numbers stand as "given": the run keeps the splits that came of them.
+        """
+        plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        kept = {n: GIVEN for n in ("folds", "gap") if not isinstance(getattr(self, n), Integral)}
+        return plain | kept
 
 
 def _plain(value: Any) -> Any:
@@ -146,8 +162,12 @@ def _plain(value: Any) -> Any:
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
-    if hasattr(value, "__fspath__"):
+    if isinstance(value, PathLike):
         return str(value)
+    if isinstance(value, Real):  # of NumPy
+        return int(value) if isinstance(value, Integral) else float(value)
+    if getattr(value, "ndim", 2) < 2 and hasattr(value, "tolist"):
+        return _plain(value.tolist())
     return {"in memory": type(value).__name__}
 
 
@@ -164,7 +184,7 @@ def _component(what: str, registry: Mapping[str, type[Config]], given: Any) -> C
     )
 
 
-def _numbers(given: Sequence[float | int] | float | int | None) -> tuple[float, ...] | None:
+def _numbers(given: Any) -> tuple[float, ...] | None:
     if given is None:
         return None
     try:
