@@ -1,5 +1,6 @@
 """A run repeated from its folder: the same numbers."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn.model_selection import KFold
 from torch import nn
 
 import tutti
@@ -153,3 +155,22 @@ def test_predictions_of_a_repeated_run_are_bit_for_bit(
     first = tutti.fit(wine_csv, **ONE, **cheap, out="run")
     second, _ = rerun("run", out="again")
     np.testing.assert_array_equal(second.predict_raw(wine), first.predict_raw(wine))
+
+
+def test_folds_that_were_given_are_kept(wine: pd.DataFrame, wine_csv: Path, cheap: dict[str, Any]) -> None:
+    pairs = list(KFold(3, shuffle=True, random_state=4).split(wine))
+    model = tutti.fit(wine_csv, **ONE, **cheap, folds=pairs, out="run")
+    assert model.result["test"] is None
+    kept = load_file("run/splits.safetensors")
+    for number, (_, validation) in enumerate(pairs):
+        np.testing.assert_array_equal(kept[f"fold.{number}.validation"].numpy(), validation)
+    assert_identical("run", "again", rerun("run", out="again")[1])
+    tutti.fit(wine_csv, **ONE, **cheap, folds=KFold(3, shuffle=True, random_state=4), out="splitter")
+    assert_identical("splitter", "third", rerun("splitter", out="third")[1])
+
+
+def test_a_gap_as_a_duration_and_numbers_of_numpy_are_kept(wine_csv: Path, cheap: dict[str, Any]) -> None:
+    options = {**cheap, "learning_rates": np.array([1e-2]), "seed": np.int64(3), "epochs": np.float32(2)}
+    tutti.fit(wine_csv, **ONE, **options, time="bottled", gap=timedelta(days=3), out="run")
+    assert Run.open("run").read_json("config.json")["options"]["seed"] == 3
+    assert_identical("run", "again", rerun("run", out="again")[1])
