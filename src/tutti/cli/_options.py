@@ -29,7 +29,7 @@ Target = Annotated[
         "-t",
         panel=_DATA,
         value="COLUMN",
-        text="The column to predict; by default the last. May be repeated.",
+        text="The column to predict; a bundled data set knows its own. May be repeated.",
     ),
 ]
 Kind = Annotated[
