@@ -19,7 +19,6 @@ class Recipe:
     batch_size: int
     epochs: float
     base: Setting
-    rates: tuple[float, float] = (3e-4, 3e-2)
 
     def horizon(self, rows: int) -> int:
         """Steps for this many training rows."""
@@ -31,7 +30,7 @@ def table_recipe(shape: TableShape, rows: int) -> Recipe:
 
     AdamW, clipping at norm 1, warm-up over a tenth of the steps, cosine to 0; two hidden layers whose width grows
     with the rows. Up to EMBEDDED numeric features each gets a small periodic embedding (PBLD of RealMLP) behind
-    robust scaling; more of them (pixels, spectra) are standardised. Chosen by cross-validation on the develop half
+    quantile scaling; more of them (pixels, spectra) are standardised. Chosen by cross-validation on the develop half
     of the shared tables (benchmarks/_tables.py; docs/LOG.md).
     """
     width = 64 if rows < 2_000 else 128 if rows < 20_000 else 256
@@ -40,7 +39,7 @@ def table_recipe(shape: TableShape, rows: int) -> Recipe:
     hidden = (width, width)
     embedded = shape.numbers <= EMBEDDED
     return Recipe(
-        model=MLP(hidden=hidden, scaling="robust", encoding="pbld")
+        model=MLP(hidden=hidden, scaling="quantile", encoding="pbld", frequency_sd=0.5)
         if embedded
         else MLP(hidden=hidden, scaling="standard"),
         schedule=Cosine(warmup_fraction=0.1),

@@ -78,7 +78,7 @@ class Training:
 
     def grid(self, settings: int) -> Grid:
         """The default grid of about so many settings, with the axes that the user gave in its place."""
-        grid = default_grid(settings, self.recipe.base, rates=self.recipe.rates)
+        grid = default_grid(settings, self.recipe.base)
         rates, decays = self.options.rates, self.options.decays
         return replace(
             grid,

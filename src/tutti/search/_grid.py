@@ -6,6 +6,7 @@ from itertools import product
 
 from tutti.core import InputError, Setting
 
+HIGHEST_RATE = 3e-2
 GROWTH_ROUNDS = 2  # how often a grid may grow along one axis on one side
 
 
@@ -64,20 +65,18 @@ def _beyond(values: list[float], best: float, grown: int) -> float | None:
     return None
 
 
-def default_grid(settings: int, base: Setting, *, rates: tuple[float, float] = (3e-4, 3e-2)) -> Grid:
-    """A grid of about this many settings: geometric rates between `rates`, and decays among 0, 0.01, 0.1, 1.
+def default_grid(settings: int, base: Setting) -> Grid:
+    """A grid of about this many settings: geometric learning rates, and weight decays.
 
-    32 → 8 rates × 4 decays; 8 → 4 × 2; 3 → 3 rates × 1; 1 → the geometric mean of the rates.
+    32 → 8 rates from 3e-4 to 3e-2 × decays 0, 0.01, 0.1, 1; 8 → 4 rates from 2e-3 to 3e-2 × decays 0 and 0.1;
+    3 → 3 rates over the same, with decay 0.1: where settings are few the rates stand where the best ones lay on
+    the develop half of the shared tables.
     """
-    low, high = rates
-    decays: tuple[float, ...]
+    decays: tuple[float, ...] = (0.1,)
+    count, low = 3, 2e-3
     if settings >= 32:
-        count, decays = 8, (0.0, 0.01, 0.1, 1.0)
+        count, low, decays = 8, 3e-4, (0.0, 0.01, 0.1, 1.0)
     elif settings >= 8:
-        count, decays = 4, (0.0, 0.1)
-    else:
-        count, decays = max(1, settings), (base.weight_decay,)
-    if count == 1:
-        return Grid(learning_rates=((low * high) ** 0.5,), weight_decays=decays, base=base)
-    steps = [float(f"{low * (high / low) ** (i / (count - 1)):.3g}") for i in range(count)]
-    return Grid(learning_rates=tuple(steps), weight_decays=decays, base=base)
+        count, low, decays = 4, 2e-3, (0.0, 0.1)
+    rates = [float(f"{low * (HIGHEST_RATE / low) ** (i / (count - 1)):.3g}") for i in range(count)]
+    return Grid(learning_rates=tuple(rates), weight_decays=decays, base=base)
