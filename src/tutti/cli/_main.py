@@ -6,7 +6,9 @@ import os
 import sys
 import tempfile
 import traceback
+import warnings
 from pathlib import Path
+from typing import Any
 
 from tutti.cli._text import clean
 
@@ -25,6 +27,7 @@ _OF_THE_MACHINE = {
 def main() -> None:
     """Runs the command line and exits: 0 done, 1 a fault of ours, 2 a mistake in what was given, 130 Ctrl-C."""
     _never_fail_to_print()
+    warnings.showwarning = _say
     from tutti.cli._app import app
 
     try:
@@ -38,6 +41,13 @@ def _never_fail_to_print() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def _say(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """A warning as a plain note, without the place in the code."""
+    print(f"Note: {clean(str(message))}", file=sys.stderr)
 
 
 def _explain(error: Exception) -> int:

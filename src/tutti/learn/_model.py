@@ -2,6 +2,7 @@
 
 import csv
 import io
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from jaxtyping import Float, Shaped
 from torch import nn
 
 from tutti.core import InputError, Schema
-from tutti.data import encode
+from tutti.data import Table, encode
 from tutti.learn._network import custom_build
 from tutti.metrics import metrics_for, score
 from tutti.predictor import Predictor
@@ -65,9 +66,16 @@ class Model:
         optimism = self.result.get("details", {}).get("optimism")
         return float(optimism["corrected"] if optimism else self.result["best"]["cv"]["mean"])
 
+    def _read(self, source: Any, *, target: bool = False) -> Table:
+        """New data by the schema; what is odd about them (columns too many, values never seen) becomes a warning."""
+        table = encode(self.schema, source, target=target, **self._reading)
+        for found in table.findings:
+            warnings.warn(f"{found.where}: {found.message}", UserWarning, stacklevel=4)
+        return table
+
     def predict_raw(self, source: Any) -> Float[np.ndarray, "rows out"]:
         """Probabilities [rows, classes], or values [rows, outputs]."""
-        table = encode(self.schema, source, **self._reading)
+        table = self._read(source)
         return self.predictor.predict(table.numbers, table.codes)
 
     def predict(self, source: Any) -> Shaped[np.ndarray, " rows ..."]:
@@ -87,12 +95,19 @@ class Model:
         return self.predict_raw(source)
 
     def evaluate(self, source: Any) -> dict[str, Any]:
-        """Every metric of the task on rows with a known target, each with its 95 % interval."""
-        table = encode(self.schema, source, target=True, **self._reading)
+        """Every metric of the task on rows with a known target, each with its 95 % interval.
+
+        Rows are weighted, and intervals resample groups, where the model was fitted with weights or groups.
+        """
+        table = self._read(source, target=True)
         assert table.target is not None
+        units = None if table.group is None else np.unique(table.group, return_inverse=True)[1]
         target = self.task.encode(table.target)
         raw = self.predictor.predict(table.numbers, table.codes)
-        scores = [score(name, target, raw).to_json() for name in metrics_for(self.task.kind)]
+        scores = [
+            score(name, target, raw, units=units, weights=table.weight).to_json()
+            for name in metrics_for(self.task.kind)
+        ]
         first = self.result["details"]["metric"]["name"]
         return {"rows": len(raw), "metric": first, "metrics": scores}
 
