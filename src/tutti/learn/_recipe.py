@@ -33,7 +33,7 @@ def table_recipe(shape: TableShape, rows: int) -> Recipe:
     quantile scaling; more of them (pixels, spectra) are standardised. Chosen by cross-validation on the develop half
     of the shared tables (benchmarks/_tables.py; docs/LOG.md).
     """
-    width = 64 if rows < 2_000 else 128 if rows < 20_000 else 256
+    width = 64 if rows < 2_000 else 128 if rows < 100_000 else 256
     epochs = 60.0 if rows < 1_000 else 40.0 if rows < 10_000 else 20.0 if rows < 100_000 else 8.0
     batch = 32 if rows < 1_000 else 64 if rows < 5_000 else 256 if rows < 100_000 else 1024
     hidden = (width, width)
