@@ -134,9 +134,7 @@ def test_rows_without_a_target_are_not_judged(run: Path, wine: pd.DataFrame) -> 
 # Run folders.
 
 
-@pytest.mark.parametrize(
-    "command_line", [["predict", "run", "wine.csv"], ["evaluate", "run", "wine.csv"], ["rerun", "run"]]
-)
+@pytest.mark.parametrize("name", ["predict", "evaluate", "rerun"])
 @pytest.mark.parametrize("file", ["model.safetensors", "result.json", "schema.json"])
 def test_a_folder_that_was_tampered_with_is_refused(name: str, file: str, command: Command, run: Path) -> None:
     data = bytearray((run / file).read_bytes())
