@@ -9,6 +9,8 @@ from tutti import learn
 from tutti.cli import main
 from tutti.core import InputError, unknown
 
+SAME = {"identical": True, "largest_difference": 0.0, "score": [0.827, 0.827]}
+
 
 class FakeModel:
     def __init__(self, result):
@@ -54,11 +56,10 @@ def fitted(monkeypatch, result, story):
         story(observer)
         return FakeModel(result)
 
-    monkeypatch.setattr(learn, "fit", fit, raising=False)
-    monkeypatch.setattr(learn, "resume", lambda folder, *, observer: fit(folder, observer=observer), raising=False)
-    monkeypatch.setattr(learn, "load", lambda folder: FakeModel(result), raising=False)
-    rerun = lambda folder, *, out, observer: (fit(folder, observer=observer), {"identical": True})  # noqa: E731
-    monkeypatch.setattr(learn, "rerun", rerun, raising=False)
+    monkeypatch.setattr(learn, "fit", fit)
+    monkeypatch.setattr(learn, "resume", lambda folder, *, observer: fit(folder, observer=observer))
+    monkeypatch.setattr(learn, "load", lambda folder: FakeModel(result))
+    monkeypatch.setattr(learn, "rerun", lambda folder, *, out, observer: (fit(folder, observer=observer), SAME))
     return calls
 
 
@@ -271,9 +272,11 @@ def test_report_says_where_the_page_is(tutti, fitted, tmp_path):
     assert (tmp_path / "report.html").is_file()
 
 
-def test_rerun_says_whether_the_numbers_are_the_same(tutti, fitted):
-    assert "identical: True" in tutti("rerun", "runs/titanic", "--quiet")[1]
-    assert json.loads(tutti("rerun", "runs/titanic", "--json")[1])["comparison"] == {"identical": True}
+def test_rerun_says_whether_the_numbers_are_the_same(tutti, fitted, monkeypatch):
+    assert "the same, bit for bit" in tutti("rerun", "runs/titanic", "--quiet")[1]
+    assert json.loads(tutti("rerun", "runs/titanic", "--json")[1])["comparison"] == SAME
+    monkeypatch.setitem(SAME, "identical", False)
+    assert "not the same" in tutti("rerun", "runs/titanic", "--quiet")[1]
 
 
 def modules_after(code: str) -> set[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.status import Status
+from rich.table import Table
 from rich.text import Text
 
 from tutti.cli import _reading as reading_words
@@ -52,14 +53,14 @@ class LiveObserver(Observer):
             self.on_finding(found)
 
     def on_task(self, task: Mapping[str, Any], splits: Splits) -> None:
-        self.screen.print(Text.assemble(("Task    ", "bold"), reading_words.asked(task, self._schema)))
-        self.screen.print(Text.assemble(("Splits  ", "bold"), reading_words.declared(splits)))
+        self._tell("Task", reading_words.asked(task, self._schema))
+        self._tell("Splits", reading_words.declared(splits))
         self._status.update(Text("Tuning the baselines, planning ..."))
 
     def on_plan(self, lines: Sequence[str]) -> None:
         self._status.update(Text("Training ..."))
         for number, line in enumerate(lines):
-            self.screen.print(Text.assemble(("Plan    " if number == 0 else "        ", "bold"), clean(line)))
+            self._tell("" if number else "Plan", clean(line))
         self.screen.print()
 
     def on_board(self, board: Board) -> None:
@@ -82,6 +83,14 @@ class LiveObserver(Observer):
         self._status.stop()
         self._rest()
         self.screen.print(verdict(result, self.screen.width))
+
+    def _tell(self, name: str, words: str) -> None:
+        """A name and, beside it, words that wrap in a column of their own."""
+        row = Table.grid(padding=(0, 2))
+        row.add_column(width=6, style="bold")
+        row.add_column(overflow="fold")
+        row.add_row(name, words)
+        self.screen.print(row)
 
     def _draw(self) -> None:
         if self._live is not None and self._board is not None:

@@ -16,7 +16,7 @@ def rerun(
     """Repeat a run from its folder alone, and say whether the numbers are the same."""
     from tutti.cli._json import print_json, summary
     from tutti.cli._observers import console, observe
-    from tutti.cli._text import clean
+    from tutti.cli._text import number
 
     with observe(to_stderr=as_json, quiet=quiet, reading=run) as observer:
         from tutti import learn
@@ -25,6 +25,10 @@ def rerun(
     if as_json:
         print_json(summary(again.result) | {"comparison": comparison})
         return
+    before, after = (number(value) for value in comparison["score"])
+    same = "the same, bit for bit" if comparison["identical"] else "not the same"
     screen = console(to_stderr=False)
-    for name, value in comparison.items():
-        screen.print(clean(f"{str(name).replace('_', ' ')}: {value}"), soft_wrap=True)
+    screen.print(
+        f"The numbers are {same}: largest difference of a prediction {comparison['largest_difference']:.3g};"
+    )
+    screen.print(f"score {after}, before {before}.")

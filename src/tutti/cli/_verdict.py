@@ -87,7 +87,7 @@ def _scores(result: Result, between: str) -> Table:
     name, better = _metric(result)
     judged = result.get("test")
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
-    table.add_column(f"{judged.get('n', '?')} test rows" if judged else "no test rows", overflow="fold")
+    table.add_column(count(judged["n"], "test row") if judged else "no test rows", overflow="fold")
     table.add_column(f"{name}, 95 % interval", overflow="fold")
     table.add_column("tutti less it", overflow="fold")
     if judged:
