@@ -224,3 +224,15 @@ def test_the_observer_hears_of_every_stage_in_order(wine: pd.DataFrame, cheap: d
 
     tutti.fit(wine, **ONE, observer=Ear(), **{**cheap, "baselines": True})
     assert list(dict.fromkeys(heard)) == ["on_read", "on_task", "on_baseline", "on_plan", "on_board", "on_result"]
+
+
+def test_evaluate_weighs_and_resamples_as_the_fit_did(wine: pd.DataFrame, cheap: dict[str, Any]) -> None:
+    random = np.random.default_rng(5)
+    table = wine.assign(
+        w=random.uniform(0.1, 3, len(wine)), owner=[f"h{i}" for i in random.integers(0, 25, len(wine))]
+    )
+    model = tutti.fit(table, **ONE, weight="w", group="owner", **cheap)
+    judged = {found["metric"]: found for found in model.evaluate(table)["metrics"]}["accuracy"]
+    right = (model.predict(table) == table["cultivar"]).to_numpy()
+    assert judged["value"] == pytest.approx(np.average(right, weights=table["w"]))
+    assert judged["unit"] == "group"
