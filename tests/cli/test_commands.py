@@ -19,6 +19,7 @@ class FakeModel:
 
     def write_predictions(self, source, path):
         Path(path).write_text("prediction,probability_é\nno,0.9\n", encoding="utf8")
+        return 1
 
     def evaluate(self, source):
         accuracy = {"metric": "accuracy", "value": 0.8, "low": 0.7, "high": 0.9}
@@ -257,7 +258,7 @@ def test_predict_writes_a_file_or_stdout(tutti, fitted, tmp_path):
     assert tutti("predict", "runs/titanic", "new.csv", "-o", str(path))[0] == 0
     assert path.read_text(encoding="utf8") == tutti("predict", "runs/titanic", "new.csv")[1]
     _, out, _ = tutti("predict", "runs/titanic", "new.csv", "-o", str(path), "--json")
-    assert json.loads(out) == {"run": "runs/titanic", "source": "new.csv", "out": str(path)}
+    assert json.loads(out) == {"run": "runs/titanic", "source": "new.csv", "out": str(path), "rows": 1}
 
 
 def test_evaluate_shows_first_what_the_model_was_chosen_by(tutti, fitted):

@@ -29,9 +29,9 @@ def predict(
         raise InputError("--json needs a file for the predictions.", fix="Add: -o predictions.csv")
     model = learn.load(run)
     if out is not None:
-        model.write_predictions(source, out)
+        rows = model.write_predictions(source, out)
         if as_json:
-            print_json({"run": run, "source": source, "out": out})
+            print_json({"run": run, "source": source, "out": out, "rows": rows})
         return
     with TemporaryDirectory(prefix="tutti-") as folder:
         path = Path(folder, "predictions.csv")
