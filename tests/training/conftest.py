@@ -26,6 +26,10 @@ def stacked_net() -> nn.Module:
     return nn.Sequential(tnn.Linear(64, 24), nn.ReLU(), tnn.Linear(24, 16), nn.Tanh(), tnn.Linear(16, 10))
 
 
+def relu_net() -> nn.Module:
+    return nn.Sequential(tnn.Linear(64, 24), nn.ReLU(), tnn.Linear(24, 10))
+
+
 def torch_net() -> nn.Module:
     return nn.Sequential(nn.Linear(64, 24), nn.ReLU(), nn.Dropout(0.3), nn.Linear(24, 10))
 
