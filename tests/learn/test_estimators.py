@@ -247,13 +247,13 @@ def test_weights_and_groups_are_routed_through_a_pipeline(monkeypatch: pytest.Mo
     X, y = classes()
     weight, groups = np.linspace(1, 2, 90), np.arange(90) % 15
     seen: list[tuple[int, int]] = []
-    original = TuttiClassifier.fit
+    original = TuttiClassifier._fit
 
-    def fit(self: Any, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Any:
-        seen.append((len(sample_weight), len(groups)))
-        return original(self, X, y, sample_weight, groups)
+    def fit(self: Any, X: Any, y: Any, kind: str, weight: Any, groups: Any, *rest: Any) -> None:
+        seen.append((len(weight), len(groups)))
+        original(self, X, y, kind, weight, groups, *rest)
 
-    monkeypatch.setattr(TuttiClassifier, "fit", fit)
+    monkeypatch.setattr(TuttiClassifier, "_fit", fit)
     with sklearn.config_context(enable_metadata_routing=True):
         model = TuttiClassifier(**CHEAP).set_fit_request(sample_weight=True, groups=True)
         model = model.set_score_request(sample_weight=True)

@@ -82,13 +82,16 @@ def test_weights_of_zero_drop_rows_of_a_frame(shops: pd.DataFrame, label: np.nda
 def test_numbers_in_a_frame_are_as_in_an_array() -> None:
     rng = np.random.default_rng(0)
     X = np.c_[rng.normal(size=90), rng.integers(0, 3, 90), rng.random(90) > 0.5]
+    X = np.c_[X, np.arange(90)]  # what the reader would take for an identifier
     frame = pd.DataFrame({"a": X[:, 0], "b": pd.array(X[:, 1], dtype="Int64"), "c": pd.array(X[:, 2] > 0)})
+    frame["id"] = np.arange(90)
     frame.loc[3, ["b", "c"]] = pd.NA
-    X[3, 1:] = np.nan
+    X[3, 1:3] = np.nan
     y = X[:, 0] + np.nan_to_num(X[:, 1])
     model = TuttiRegressor(**CHEAP).fit(frame, y)
     np.testing.assert_array_equal(model.predict(frame), TuttiRegressor(**CHEAP).fit(X, y).predict(X))
-    assert list(model.feature_names_in_) == ["a", "b", "c"]
+    assert list(model.feature_names_in_) == ["a", "b", "c", "id"]
+    assert len(model.model_.schema.numbers) == 4
 
 
 def test_kinds_make_a_column_of_numbers_a_category(shops: pd.DataFrame, label: np.ndarray) -> None:
