@@ -43,9 +43,10 @@ def _unchecked(function: Function) -> Function:
 class _TuttiEstimator(BaseEstimator):
     """What both estimators share. Parameters mean what they mean in `tutti.fit`.
 
-    random_state: an integer gives the same predictions bit for bit, on one machine with one number of torch
-    threads, whatever else the machine does. For that, what to train is chosen by counting operations, not by
-    timing them; only a `budget` brings the clock back.
+    random_state: an integer gives the same predictions bit for bit, on one machine and device, whatever else the
+    machine does. For that, what to train is chosen by counting operations, not by timing them, and training
+    keeps to one thread (run several fits at a time by `n_jobs` of a search around it). A `budget` brings the
+    clock back, and with it as many threads as pay.
     """
 
     @_unchecked

@@ -13,10 +13,10 @@ from tutti.training import ExecutorName, Plan, Population, Problem, Program, Run
 
 EVALUATIONS = 16  # how often a population is judged on its way
 TIMED_STEPS = 3
+TIMING = 0.04  # share of the allowance after which no other way of training is timed
 FLOPS = 2e10  # multiply-adds a second, a cautious guess: it only spares timing what is far too dear
 FEWEST_STEPS = 20
 STEP_SECONDS = 2e-3  # what a step costs beside its arithmetic, where steps are counted and not timed
-THREADED = 5e7  # multiply-adds of a counted step from which more than one thread pays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,12 @@ class Ladder:
     timed: bool = True
 
     def choose(self, allowance: float) -> Choice:
-        """The first step that fits in `allowance` seconds; else the last, with as many training steps as fit."""
+        """The first step that fits in `allowance` seconds; else the last, with as many training steps as fit.
+
+        What the timing itself has taken is gone from the allowance.
+        """
+        began = time.perf_counter()
+        patience = TIMING * allowance
         trials: dict[int, Trial] = {}
         choice: Choice | None = None
         for step in LADDER:
@@ -103,12 +108,13 @@ class Ladder:
             if folds > 1 and self._hopeless(allowance):
                 continue
             if folds not in trials:
-                trials[folds] = self._try(folds)
+                trials[folds] = self._try(folds, patience)
             choice = self._priced(trials[folds], step)
-            if choice.seconds <= allowance:
+            left = allowance - (time.perf_counter() - began if self.timed else 0.0)
+            if choice.seconds <= left:
                 return choice
         assert choice is not None
-        share = allowance / choice.seconds
+        share = max(left, 0.1 * allowance) / choice.seconds
         horizon = max(FEWEST_STEPS, int(choice.plan.horizon * share))
         return self._priced(choice.trial, LADDER[-1], horizon)
 
@@ -138,17 +144,23 @@ class Ladder:
         seconds = trial.cost(plan, settings)
         return Choice(trial=trial, grid=grid, plan=plan, seconds=seconds, shortened=shortened, raced=step.race)
 
-    def _try(self, folds: int) -> Trial:
-        """Makes the problem for so many folds and times it, by each executor and number of threads."""
+    def _try(self, folds: int, patience: float) -> Trial:
+        """Makes the problem for so many folds and times it, by each executor and number of threads.
+
+        After `patience` seconds what is timed already has to do.
+        """
         problem, judge = self.make(folds)
         program = Program(problem, self.recipe.batch_size)
         executors: list[ExecutorName] = ["stacked" if stacks(program.template) else "vmapped", "looped"]
         if not self.timed:
             return self._counted(folds, problem, judge, program, executors[0])
-        trials = []
+        trials: list[Trial] = []
+        began = time.perf_counter()
         for executor, threads in product(executors, sorted({1, self.threads})):
+            if trials and time.perf_counter() - began > patience:
+                break
             with torch_threads(threads):
-                fixed, each = self._time(problem, program, executor)
+                fixed, each = self._time(problem, program, executor, patience)
             trials.append(
                 Trial(
                     folds=folds,
@@ -168,19 +180,20 @@ class Ladder:
         segment = max(1, ceil(self.horizon(folds) / EVALUATIONS))
         judged = _judged(problem) / segment
         work = self.weights * (3.0 * self.recipe.batch_size * folds + judged)
-        many = work * len(self.grid(8).settings()) > THREADED
         return Trial(
             folds=folds,
             problem=problem,
             judge=judge,
             program=program,
             executor=executor,
-            threads=self.threads if many else 1,
+            threads=1,  # two on a busy machine wait for each other ten times longer than one works
             fixed=STEP_SECONDS,
             each=work / FLOPS,
         )
 
-    def _time(self, problem: Problem, program: Program, executor: ExecutorName) -> tuple[float, float]:
+    def _time(
+        self, problem: Problem, program: Program, executor: ExecutorName, patience: float
+    ) -> tuple[float, float]:
         """Seconds of a step that do not depend on the number of settings, and seconds for each setting."""
         settings = self.grid(32).settings()
         horizon = self.horizon(program.streams)
@@ -190,25 +203,31 @@ class Ladder:
             segment=max(1, ceil(horizon / EVALUATIONS)),
             batch_size=self.recipe.batch_size,
         )
-        one = self._seconds(Population(problem, settings[:1], plan, self.rule, self.schedule, program=program))
+        single = Population(problem, settings[:1], plan, self.rule, self.schedule, program=program)
+        one = self._seconds(single, patience)
         if len(settings) == 1:
             return 0.0, one
         count = min(len(settings), max(2, plan.stack // program.streams))
         if executor == "looped":
             count = 2
-        many = self._seconds(Population(problem, settings[:count], plan, self.rule, self.schedule, program=program))
+        several = Population(problem, settings[:count], plan, self.rule, self.schedule, program=program)
+        many = self._seconds(several, patience)
         each = max((many - one) / (count - 1), 0.02 * one)
         return max(one - each, 0.0), each
 
-    def _seconds(self, population: Population) -> float:
-        """Seconds of a training step, with its share of the evaluation that ends a segment."""
+    def _seconds(self, population: Population, patience: float) -> float:
+        """Seconds of a training step, with its share of the evaluation that ends a segment.
+
+        The first step warms up. Where the second is slow already, it is the measurement.
+        """
+        population.run(1)
+        began = time.perf_counter()
         population.run(2)
-        steps = []
-        for _ in range(2):
+        step = time.perf_counter() - began
+        for _ in range(2 if step < patience / (2 * TIMED_STEPS) else 0):
             began = time.perf_counter()
             population.run(population.step + TIMED_STEPS)
-            steps.append((time.perf_counter() - began) / TIMED_STEPS)
-        step = min(steps)
+            step = min(step, (time.perf_counter() - began) / TIMED_STEPS)
         streams = population.program.problem.streams
         rows = streams[0].validation[:1024]
         began = time.perf_counter()
