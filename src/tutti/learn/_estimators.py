@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from numbers import Real
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ from tutti.learn._fit import train_and_judge
 from tutti.learn._model import Model
 from tutti.learn._options import Options
 from tutti.learn._progress import Clock
+from tutti.search import torch_threads
 
 # dtypes of numbers, as pandas, polars and Arrow write them
 NUMBER = re.compile(r"(u?int|float)\d+|bool(ean)?|halffloat|float|double", re.IGNORECASE)
@@ -105,7 +107,9 @@ class _TuttiEstimator(BaseEstimator):
         names = [*table.schema.numbers, *(c.name for c in table.schema.categories)]
         observer, clock = Observer(), Clock(budget=options.seconds)
         declared = adjust(declare_table(table, replace(options, keep=names), observer))
-        fitted = train_and_judge(declared, options, clock, observer, None, timed=self.budget is not None)
+        timed = self.budget is not None
+        with nullcontext() if timed else torch_threads(1):
+            fitted = train_and_judge(declared, options, clock, observer, None, timed=timed)
         if fitted.outcome.search.interrupted:
             raise KeyboardInterrupt  # a search over estimators must end, not go on with half-trained ones
         self.model_: Model = fitted.model(options)
