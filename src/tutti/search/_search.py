@@ -191,15 +191,15 @@ class Search:
                 self._drop("drop", order, "behind the best setting at the same step")
                 self._end()
                 return
-        fits = self._fitting(seconds, len(settings))
+        fits, time_is_up = self._fitting(seconds, len(settings), keep)
         if fits < keep:
-            self._drop("drop", order[max(1, fits) : keep], "the time left does not allow more settings")
+            self._drop("drop", order[fits:keep], "the time left does not allow more settings")
         if keep < len(order):
             self._drop("drop", order[keep:], f"not among the best {keep} by its mean over all folds")
-        if fits < 1 and step < self.plan.horizon:
+        if time_is_up:
             self._record("stop", [], "the time is up")
             self.stopped = True
-        kept = order[: max(1, min(keep, fits))]
+        kept = order[: min(keep, fits)]
         if len(kept) < len(settings):
             self.population.keep(sorted(kept))
 
@@ -223,23 +223,27 @@ class Search:
             return (float("inf"), float("inf"))
         return (-point.score if self.judge.higher_is_better else point.score, point.tie)
 
-    def _fitting(self, seconds: float, settings: int) -> int:
-        """How many settings can go on to the horizon in the time left, at the pace of the last segment."""
+    def _fitting(self, seconds: float, settings: int, keep: int) -> tuple[int, bool]:
+        """How many of the `keep` settings can go on to the horizon in the time left, at the pace of the last segment
+        with all `settings`; one at least. And whether not even the next segment of that one would fit."""
         plan, step = self.population.plan, self.population.step
         done = next(last - first for first, last in plan.segments if last == step)
         self._pace = seconds / done
-        self._seconds_left = self._remaining(settings)
+        self._seconds_left = self._remaining(settings, keep)
         if self.deadline is None or step == plan.horizon:
-            return settings
+            return keep, False
         left = self.deadline - time.monotonic()
         if self._seconds_left <= left:
-            return settings
+            return keep, False
         share = left / (self._pace * (plan.horizon - step))
-        return int(settings * max(0.0, (share - FIXED_SHARE) / (1 - FIXED_SHARE)))
+        fits = int(settings * max(0.0, (share - FIXED_SHARE) / (1 - FIXED_SHARE)))
+        next_steps = next(last - first for first, last in plan.segments if first == step)
+        alone = self._pace * next_steps * (FIXED_SHARE + (1 - FIXED_SHARE) / settings)
+        return min(keep, max(1, fits)), left < alone
 
-    def _remaining(self, settings: int) -> float:
-        """Seconds to the horizon, with the drops that the rungs will make."""
-        plan, total, at = self.population.plan, 0.0, settings
+    def _remaining(self, settings: int, keep: int) -> float:
+        """Seconds to the horizon when `keep` of the settings go on, with the drops that the rungs will make."""
+        plan, total, at = self.population.plan, 0.0, keep
         for first, last in plan.segments:
             if first >= self.population.step:
                 total += self._pace * (last - first) * (FIXED_SHARE + (1 - FIXED_SHARE) * at / settings)
