@@ -104,8 +104,8 @@ def _draw_population(drawing: Drawing, facts: Facts) -> None:
 
 
 def _frame(front: list[Number], crowd: list[Number]) -> Scale:
-    """All of the winner, and the middle nine tenths of the others."""
-    low, high = bounds(crowd, 0.05) if crowd else (front[0], front[0])
+    """All of the winner, and the middle three fifths of the others: losers begin far below."""
+    low, high = bounds(crowd, 0.2) if crowd else (front[0], front[0])
     return spread([*front, low, high], start=BOTTOM, end=TOP, air=0.03)
 
 
