@@ -1,3 +1,4 @@
+import io
 import json
 import subprocess
 import sys
@@ -52,13 +53,13 @@ def fitted(monkeypatch, result, story):
     """Stands in for `learn`: remembers the arguments, tells the story, gives a model."""
     calls = []
 
-    def fit(source, *, observer, **arguments):
+    def fit(source, *, observer, began=None, **arguments):
         calls.append((source, arguments))
         story(observer)
         return FakeModel(result)
 
     monkeypatch.setattr(learn, "fit", fit)
-    monkeypatch.setattr(learn, "resume", lambda folder, *, observer: fit(folder, observer=observer))
+    monkeypatch.setattr(learn, "resume", lambda folder, *, observer, began: fit(folder, observer=observer))
     monkeypatch.setattr(learn, "load", lambda folder: FakeModel(result))
     monkeypatch.setattr(learn, "rerun", lambda folder, *, out, observer: (fit(folder, observer=observer), SAME))
     return calls
@@ -190,6 +191,18 @@ def test_a_message_cannot_steer_the_terminal(tutti, fitted, monkeypatch):
 
     monkeypatch.setattr(learn, "fit", fit)
     assert tutti("fit", "a")[2] == "Error: no file 'a [2Jb'.\n"
+
+
+def test_a_stream_that_cannot_show_a_character_shows_a_question_mark(tutti, fitted, monkeypatch):
+    def fit(source, **_):
+        raise InputError("no file 'é.csv'.")
+
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(learn, "fit", fit)
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert tutti("fit", "é.csv")[0] == 2
+    stream.flush()
+    assert stream.buffer.getvalue() == b"Error: no file '?.csv'.\n"
 
 
 def test_a_full_disk_is_told_as_such(tutti, fitted, monkeypatch):

@@ -9,6 +9,7 @@ from tutti.core import Column, InputError, Kind, Role, Schema
 SCHEMA = Schema(
     columns=(
         Column(name="colour", kind=Kind.CATEGORY, levels=("blue", "red"), distinct=2),
+        Column(name="height", kind=Kind.NUMBER, features=("height",), distinct=9),
         Column(name="age", kind=Kind.NUMBER, features=("age",), missing=3, distinct=9),
         Column(name="y", kind=Kind.NUMBER, role=Role.TARGET, features=("y",), distinct=9),
         Column(name="born", kind=Kind.DATETIME, features=("born.year", "born.month"), missing=1, distinct=9),
@@ -20,14 +21,14 @@ SCHEMA = Schema(
 
 
 def test_inputs_are_numbers_and_categories_in_the_order_of_the_columns():
-    assert SCHEMA.numbers == ("age", "born.year", "born.month")
+    assert SCHEMA.numbers == ("height", "age", "born.year", "born.month")
     assert [c.name for c in SCHEMA.categories] == ["colour", "shop"]
 
 
 def test_the_shape_counts_the_codes_of_missing_and_unseen():
     shape = SCHEMA.shape
-    assert (shape.numbers, shape.levels) == (3, (4, 5))
-    assert shape.missing == (0, 1)  # age, and the first feature of born; the target and copy do not feed the network
+    assert (shape.numbers, shape.levels) == (4, (4, 5))
+    assert shape.missing == (1, 2)  # age, and the first feature of born; the target and copy do not feed the network
 
 
 def test_a_schema_survives_json():
@@ -58,7 +59,7 @@ def test_any_schema_survives_json(columns):
 
 def test_one_column_is_replaced_and_an_unknown_one_offers_the_nearest():
     changed = SCHEMA.replace("age", role=Role.ASIDE)
-    assert changed.numbers == ("born.year", "born.month")
+    assert changed.numbers == ("height", "born.year", "born.month")
     assert SCHEMA["age"].role == Role.FEATURE
     with pytest.raises(InputError, match="Did you mean 'colour'"):
         SCHEMA["color"]
