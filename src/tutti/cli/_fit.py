@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import time as time_module
 from typing import Any
 
 from tutti.cli import _options as o
@@ -46,6 +47,7 @@ def fit(
 ) -> None:
     """Tune, cross-validate, compare, judge and save a network for a table."""
     given = dict(locals())  # first of all: every option, by its name
+    began = time_module.monotonic()  # the budget is of the whole command, loading included
     from tutti.cli._observers import observe, stop_if_interrupted
 
     with observe(to_stderr=as_json, quiet=quiet, reading=resume or source or "") as observer:
@@ -53,10 +55,10 @@ def fit(
 
         if resume is not None:
             _alone(given)
-            fitted = learn.resume(resume, observer=observer)
+            fitted = learn.resume(resume, observer=observer, began=began)
         else:
             wanted = _wanted(given)
-            fitted = learn.fit(wanted.pop("source"), observer=observer, **wanted)
+            fitted = learn.fit(wanted.pop("source"), observer=observer, began=began, **wanted)
     if as_json:
         print_json(summary(fitted.result))
     stop_if_interrupted(fitted.run)

@@ -19,13 +19,16 @@ from tutti.report import write_report
 from tutti.runs import Run, environment
 
 
-def fit(source: Any, target: Any = None, *, observer: Observer | None = None, **options: Any) -> Model:
+def fit(
+    source: Any, target: Any = None, *, observer: Observer | None = None, began: float | None = None, **options: Any
+) -> Model:
     """Tunes, cross-validates, compares, judges and saves a network for a table.
 
     source: a path (CSV, TSV, Parquet, Arrow, JSON lines, NPZ), a bundled name ("digits", "iris", …), a pandas,
         polars or Arrow frame, a dict of columns, an array X, or a pair (X, y).
     target: name(s) or number(s) of the target column(s); not needed for a pair or a bundled name.
     observer: hears of every stage (see tutti.core.Observer).
+    began: when the budget began to run, on time.monotonic's clock, where that was before this call.
 
     Options, by keyword; an unknown one raises with the nearest name:
     out: run folder (default runs/NAME, counting up); an existing one is never overwritten.
@@ -43,8 +46,8 @@ def fit(source: Any, target: Any = None, *, observer: Observer | None = None, **
         (default: only where the split is ordered in time). rungs (True): drop losing settings early.
     baselines (True). device: "cpu", "cuda", "mps".
     """
-    clock = Clock(budget=Options.of({**options, "target": target}).seconds)
     chosen = Options.of({**options, "target": target})
+    clock = Clock.start(chosen.seconds, began)
     watcher = observer or Observer()
     declared = declare(source, chosen, watcher)
     Training(declared, chosen)  # a network that cannot be built is told before there is a folder

@@ -9,7 +9,7 @@ PATIENCE = 60.0  # seconds that a whole command aims at where no budget is given
 BASELINES = 0.2  # share of what is left for the baselines, at most
 BASELINES_AT_MOST = 12.0  # seconds, where no budget is given
 ENDING = 0.08  # share of the whole kept for judging and writing
-ENDING_AT_LEAST = 1.0
+ENDING_AT_LEAST = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,11 @@ class Clock:
 
     budget: float | None
     began: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def start(cls, budget: float | None, began: float | None = None) -> "Clock":
+        """A clock that runs since `began` (time.monotonic's seconds), or from now."""
+        return cls(budget=budget) if began is None else cls(budget=budget, began=began)
 
     def after(self, used: float) -> "Clock":
         """This clock of a resumed run, with the seconds before its stop counted in.

@@ -47,12 +47,14 @@ def rerun(
     return fitted.model(options), _compare(first, run)
 
 
-def resume(folder: str | Path, *, source: Any = None, observer: Observer | None = None) -> Model:
+def resume(
+    folder: str | Path, *, source: Any = None, observer: Observer | None = None, began: float | None = None
+) -> Model:
     """Goes on with an interrupted or killed run from its last checkpoint, in the same folder.
 
-    Of a budget it has what the run had left, and 10 s at least. source: as for `rerun`.
+    Of a budget it has what the run had left, and 10 s at least. source: as for `rerun`. began: as for `fit`.
     """
-    clock = Clock(budget=None)
+    clock = Clock.start(None, began)
     run = Run.open(folder)
     if run.status == "finished":
         raise InputError(f"{folder} is finished; there is nothing to resume.", fix="Use tutti rerun to repeat it.")
