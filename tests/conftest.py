@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+# One thread a test process: two that share two cores with other tests wait for each other more than they work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 
