@@ -1,4 +1,4 @@
-"""Runs what README.md shows: its `python` blocks and its `$ tutti …` lines, in order, in an empty folder.
+"""Runs what README.md shows: its `tutti …` commands, then its `python` blocks, in order, in an empty folder.
 
 The files that the README names are made up here, small and seeded, so that nothing is downloaded.
 A block after the line `<!-- not run -->` is left out.
@@ -47,16 +47,17 @@ def make_files(folder: Path) -> None:
 
 
 def examples(text: str) -> Iterator[list[str]]:
-    """The commands to run: one per `$ tutti` line, and one for all python blocks, which share their names."""
+    """The commands to run: each `tutti …` of a shell block, then all python blocks as one, sharing their names."""
     python = []
     for skipped, language, body in BLOCK.findall(text):
         if skipped:
             continue
         if language == "python":
             python.append(body)
-        for line in body.splitlines():
-            if line.startswith("$ tutti"):
-                words = shlex.split(line[1:], comments=True)
+            continue
+        for part in (part for line in body.splitlines() for part in line.removeprefix("$ ").split("&&")):
+            words = shlex.split(part, comments=True)
+            if words[:1] == ["tutti"]:
                 yield [str(Path(sys.executable).with_name("tutti")), *words[1:]]
     if python:
         yield [sys.executable, "-c", "\n".join(python)]
