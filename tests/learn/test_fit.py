@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import tutti
-from tutti.core import InputError
+from tutti.core import InputError, Observer
 from tutti.learn import Model
 from tutti.metrics import score
 
@@ -96,8 +96,23 @@ def _check_loaded(model: Model, wine: pd.DataFrame) -> None:
     assert again.result == json.loads((model.run / "result.json").read_text("utf8"))
 
 
+class Ear(Observer):
+    """Writes down what it hears of."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("on_"):
+            return lambda *_: self.heard.append(name)
+        return super().__getattribute__(name)
+
+
 def test_a_network_learns_what_there_is_to_learn(wine_csv: Path, cheap: dict[str, Any]) -> None:
-    model = tutti.fit(wine_csv, target="cultivar", **{**cheap, "epochs": 30, "baselines": True})
+    ear = Ear()
+    model = tutti.fit(wine_csv, target="cultivar", observer=ear, **{**cheap, "epochs": 30, "baselines": True})
+    stages = ["on_read", "on_task", "on_baseline", "on_plan", "on_board", "on_result"]
+    assert list(dict.fromkeys(ear.heard)) == stages
     assert model.score_ > 0.85
     names = [b["name"] for b in model.result["baselines"]]
     assert names == ["trivial", "linear", "boosted trees"]

@@ -83,10 +83,7 @@ def test_rows_of_weight_zero_do_not_count(wine: pd.DataFrame, cheap: dict[str, A
 
 
 def test_the_unit_of_weights_changes_nothing(wine: pd.DataFrame, cheap: dict[str, Any], steady: None) -> None:
-    models = [tutti.fit(wine, **ONE, **cheap)]
-    models += [tutti.fit(wine.assign(w=unit), **ONE, weight="w", **cheap) for unit in (1.0, 1024.0)]
-    assert same(models[0], models[1])
-    assert same(models[0], models[2])
+    assert same(tutti.fit(wine, **ONE, **cheap), tutti.fit(wine.assign(w=8.0), **ONE, weight="w", **cheap))
     half = np.where(np.arange(len(wine)) % 2, 1.0, 0.25)
     models = [tutti.fit(wine.assign(w=half * unit), **ONE, weight="w", **cheap) for unit in (1, 4096)]
     assert same(*models)
@@ -209,21 +206,6 @@ def test_folds_and_setting_are_followed(wine: pd.DataFrame, cheap: dict[str, Any
     assert "sgd" in model.result["details"]["plan"][1]
     with pytest.raises(InputError, match="axis of the grid"):
         tutti.fit(wine, **ONE, setting={"learning_rate": 0.1}, **cheap)
-
-
-def test_the_observer_hears_of_every_stage_in_order(wine: pd.DataFrame, cheap: dict[str, Any]) -> None:
-    from tutti.core import Observer
-
-    heard: list[str] = []
-
-    class Ear(Observer):
-        def __getattribute__(self, name: str) -> Any:
-            if name.startswith("on_"):
-                return lambda *_: heard.append(name)
-            return super().__getattribute__(name)
-
-    tutti.fit(wine, **ONE, observer=Ear(), **{**cheap, "baselines": True})
-    assert list(dict.fromkeys(heard)) == ["on_read", "on_task", "on_baseline", "on_plan", "on_board", "on_result"]
 
 
 def test_evaluate_weighs_and_resamples_as_the_fit_did(wine: pd.DataFrame, cheap: dict[str, Any]) -> None:
