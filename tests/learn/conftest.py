@@ -11,7 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-CHEAP: dict[str, Any] = {"learning_rates": [1e-2], "weight_decays": [0.0], "epochs": 4, "baselines": False}
+CHEAP: dict[str, Any] = {
+    "learning_rates": [1e-2],
+    "weight_decays": [0.0],
+    "epochs": 4,
+    "folds": 3,
+    "baselines": False,
+}
 
 
 @pytest.fixture(autouse=True)

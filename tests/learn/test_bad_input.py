@@ -155,7 +155,7 @@ def test_rows_without_a_target_are_set_aside(table: pd.DataFrame, cheap: dict[st
 
 def test_a_class_with_fewer_rows_than_folds_shrinks_the_folds(table: pd.DataFrame, cheap: dict[str, Any]) -> None:
     table.loc[:3, "y"] = "rare"
-    model = tutti.fit(saved(table), target="y", **cheap)
+    model = tutti.fit(saved(table), target="y", **{**cheap, "folds": 5})
     assert model.result["details"]["splits"]["folds"] == 3  # of four rows one is in the test
     assert any("rare" in f["where"] + f["message"] for f in model.result["findings"])
     assert model.predict_proba(table).shape == (60, 3)
@@ -195,7 +195,7 @@ def test_thousands_separators_are_numbers(table: pd.DataFrame, cheap: dict[str, 
 def test_fewer_than_twenty_rows_are_fitted_with_fewer_folds(
     target: str, table: pd.DataFrame, cheap: dict[str, Any]
 ) -> None:
-    model = tutti.fit(saved(table.iloc[:12]), target=target, **cheap)
+    model = tutti.fit(saved(table.iloc[:12]), target=target, **{**cheap, "folds": 5})
     assert "few-rows" in kinds(model)
     assert model.result["details"]["splits"]["folds"] < 5
     assert len(model.predict(table)) == 60

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from safetensors.torch import load_file
 
 import tutti
-from tutti.learn import rerun, resume
+from tutti.learn import resume
 from tutti.runs import Run
 
 ARGUMENTS = [
@@ -27,7 +26,7 @@ def started(wine_csv: Path) -> "subprocess.Popen[str]":
     """A fit of hundreds of passes that has just trained the first segment."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "tutti", *ARGUMENTS, "--epochs", "500", "--no-rungs"],
+        [sys.executable, "-m", "tutti", *ARGUMENTS, "--epochs", "200", "--no-rungs"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf8", env=environment,
     )  # fmt: skip
     until = time.monotonic() + 120
@@ -73,6 +72,3 @@ def test_after_a_kill_the_folder_is_readable_and_the_run_goes_on(
     model = resume("run")
     assert Run.open("run").status == "finished"
     assert model.result["test"]["n"] == 36
-    assert rerun("run", out="again")[1]["identical"] is True
-    first, second = (load_file(Path(f, "model.safetensors")) for f in ("run", "again"))
-    assert all(first[name].equal(second[name]) for name in first if not first[name].isnan().any())

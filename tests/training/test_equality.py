@@ -126,5 +126,3 @@ def test_averaged_weights_follow_their_formula(make: Make) -> None:
         now = population.weights
         average = now.clone() if average is None else (1 - weight) * average + weight * now
         assert_close(population.average, average)
-
-

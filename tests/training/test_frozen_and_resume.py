@@ -12,7 +12,9 @@ from .conftest import SETTINGS, Make, relu_net
 
 def test_a_diverged_member_is_frozen_and_named_and_its_neighbours_go_on(make: Make) -> None:
     wild = Setting(learning_rate=1e30)
-    population = make(settings=[SETTINGS[0], wild, SETTINGS[1]], rule=SGD(), clip=None, dtype=torch.float32, build=relu_net)
+    population = make(
+        settings=[SETTINGS[0], wild, SETTINGS[1]], rule=SGD(), clip=None, dtype=torch.float32, build=relu_net
+    )
     sound = make(settings=[SETTINGS[0], SETTINGS[1]], rule=SGD(), clip=None, dtype=torch.float32, build=relu_net)
     population.run(30)
     sound.run(30)
@@ -24,7 +26,13 @@ def test_a_diverged_member_is_frozen_and_named_and_its_neighbours_go_on(make: Ma
 
 
 def test_frozen_weights_do_not_move(make: Make) -> None:
-    population = make(settings=[Setting(learning_rate=1e30), SETTINGS[0]], rule=SGD(), clip=None, dtype=torch.float32, build=relu_net)
+    population = make(
+        settings=[Setting(learning_rate=1e30), SETTINGS[0]],
+        rule=SGD(),
+        clip=None,
+        dtype=torch.float32,
+        build=relu_net,
+    )
     population.run(10)
     before = population.weights[:3].clone()
     population.run(20)

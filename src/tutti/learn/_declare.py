@@ -132,7 +132,7 @@ def _splits(
     table: Table, task: Task, target: np.ndarray, options: Options, test_rows: np.ndarray | None
 ) -> tuple[Splits, list[Finding]]:
     classes = isinstance(task, Binary | Multiclass)
-    size = TEST_SIZE if options.test_size is None else options.test_size
+    size = TEST_SIZE if options.test_size is None else float(options.test_size)
     return declare_splits(
         table.rows,
         target=target if classes else None,

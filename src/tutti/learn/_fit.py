@@ -102,7 +102,7 @@ def train_and_judge(
     observer.on_plan(lines)
     grid = list(told.grid) if told is not None else choice.grid.settings()
     if run is not None:
-        write_plan(run, choice, grid, [])
+        write_plan(run, choice, training.made, grid, [])
     search = training.search(
         choice,
         told=told,
@@ -114,7 +114,7 @@ def train_and_judge(
     )
     search.run()
     if run is not None:
-        write_plan(run, choice, grid, search.decisions)
+        write_plan(run, choice, training.made, grid, search.decisions)
     outcome = training.outcome(search, choice)
     assessment = assess(declared, options, outcome, baselines, clock, run)
     if run is not None:

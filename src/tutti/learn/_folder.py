@@ -11,6 +11,7 @@ from tutti.learn._declare import Declared
 from tutti.learn._ladder import Choice
 from tutti.learn._options import GIVEN, Options
 from tutti.learn._train import Told
+from tutti.predictor import CUSTOM
 from tutti.runs import Run
 from tutti.search import Decision
 from tutti.training import Plan
@@ -56,14 +57,21 @@ def read_splits(run: Run) -> Splits:
     )
 
 
-def write_plan(run: Run, choice: Choice, grid: list[Setting], decisions: list[Decision]) -> None:
-    """Writes the Plan, before it is used and again with the decisions that were made on the way."""
+def write_plan(
+    run: Run, choice: Choice, made: Mapping[str, Any], grid: list[Setting], decisions: list[Decision]
+) -> None:
+    """Writes the Plan, before it is used and again with the decisions that were made on the way.
+
+    `made`: the model, optimizer and schedule that options and default recipe came to. A later version, whose recipe
+    may be another, repeats the run with these.
+    """
     run.write_json(
         "plan.json",
         {
             "plan": choice.plan.to_json(),
             "folds": choice.trial.folds,
             "raced": choice.raced,
+            "made": dict(made),
             "settings": [s.to_json() for s in grid],
             "decisions": [d.to_json() for d in decisions],
         },
@@ -99,4 +107,6 @@ def read_options(run: Run, source: Any = None) -> tuple[Any, Options, Mapping[st
             fix="Pass the data: tutti.learn.rerun(folder, source=data).",
         )
     plain = {name: value for name, value in options.items() if value != GIVEN}  # the splits are read, not made
-    return source, Options.of({**plain, "out": None}), config
+    made = run.read_json("plan.json")["made"] if run.has("plan.json") else {}
+    known = {name: value for name, value in made.items() if value["name"] != CUSTOM}
+    return source, Options.of({**plain, **known, "out": None}), config

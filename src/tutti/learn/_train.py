@@ -76,6 +76,12 @@ class Training:
         self.threads = max(1, min(torch.get_num_threads(), 8))  # fewer in a worker of a parallel search
         self.device = _device(options.device)
 
+    @property
+    def made(self) -> dict[str, Any]:
+        """The model, optimizer and schedule that options and recipe came to, as JSON values."""
+        components = {"optimizer": self.rule, "schedule": self.schedule}
+        return {"model": dict(self.network.to_json())} | {name: c.to_json() for name, c in components.items()}
+
     def grid(self, settings: int) -> Grid:
         """The default grid of about so many settings, with the axes that the user gave in its place."""
         grid = default_grid(settings, self.recipe.base)
@@ -124,8 +130,8 @@ class Training:
             program=program,
             executor=told.plan.executor,
             threads=told.plan.threads,
-            fixed=0,
-            each=0,
+            fixed=0.0,
+            each=0.0,
         )
         rates = tuple(sorted({s.learning_rate for s in told.grid}))
         decays = tuple(sorted({s.weight_decay for s in told.grid}))
