@@ -7,7 +7,7 @@ from tutti.learn._options import MINIMUM_BUDGET
 
 PATIENCE = 60.0  # seconds that a whole command aims at where no budget is given
 BASELINES = 0.2  # share of what is left for the baselines, at most
-BASELINES_AT_MOST = 12.0  # seconds, where no budget is given
+BASELINES_AT_MOST = 8.0  # seconds, where no budget is given
 ENDING = 0.08  # share of the whole kept for judging and writing
 ENDING_AT_LEAST = 1.5
 
