@@ -1,4 +1,4 @@
-"""The smallest budget on a middle-sized table. It prints its time (pytest -m slow -s -k ten_seconds); none is asserted."""
+"""The smallest budget on a middle-sized table: pytest -m slow -s -k ten_seconds prints its time."""
 
 import json
 import os
