@@ -6,6 +6,7 @@ out-of-fold predictions, and the best setting's five models predict together.
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -79,16 +80,16 @@ def log_uniform(draw: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(draw.uniform(np.log(low), np.log(high))))
 
 
-class Trees:
+class Trees(ABC):
     """Boosted trees: one model per fold, each stopped early on its validation rows."""
 
     name = ""
 
-    def model(self, task: Task, params: Params, *, stop: bool) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def model(self, task: Task, params: Params, *, stop: bool) -> Any: ...
 
-    def fit(self, model: Any, x: pd.DataFrame, y: np.ndarray, held: tuple[pd.DataFrame, np.ndarray]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def fit(self, model: Any, x: pd.DataFrame, y: np.ndarray, held: tuple[pd.DataFrame, np.ndarray]) -> None: ...
 
     def frame(self, x: pd.DataFrame) -> pd.DataFrame:
         return x

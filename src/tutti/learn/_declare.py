@@ -8,7 +8,16 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from tutti.core import Finding, InputError, Observer, Role, Schema, Splits
-from tutti.data import Table, declare_splits, duplicate_groups, encode, find_leaks, fingerprint_rows, read
+from tutti.data import (
+    Table,
+    declare_splits,
+    duplicate_groups,
+    encode,
+    find_leaks,
+    fingerprint_rows,
+    read,
+    warn_shuffled_time,
+)
 from tutti.learn._options import Options
 from tutti.metrics import METRICS, metrics_for
 from tutti.tasks import Binary, Multiclass, Task, class_weights, infer
@@ -94,7 +103,7 @@ def declare_table(table: Table, options: Options, observer: Observer, *, splits:
         time=table.time,
         given=splits.kind == "given" or test_rows is not None,
     )
-    findings += leaks.findings
+    findings += [*warn_shuffled_time(table.schema, splits), *leaks.findings]
     aside = {f.where: f.message for f in leaks.findings if f.kind == "target-copy"}
     table = _without(table, leaks.columns_to_set_aside, aside)
     observer.on_read(table.source, table.schema, findings)

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from tutti.optim import Rule
+from tutti.optim import Rule, norm_factor
 
 
 def advance(
@@ -34,7 +34,7 @@ def advance(
     alive.logical_and_(torch.isfinite(norm + loss))
     frozen = ~alive[:, None]
     if clip is not None:
-        gradient.mul_((clip / (norm + 1e-6)).clamp_(max=1.0)[:, None])
+        gradient.mul_(norm_factor(norm[:, None], clip))
     gradient.masked_fill_(frozen, 0.0)
     if l1 is not None:
         gradient.addcmul_(weights.sign(), l1)
