@@ -18,6 +18,7 @@ from tutti.core._keys import random_keys as random_keys
 from tutti.core._keys import random_uniform as random_uniform
 from tutti.core._keys import step_keys as step_keys
 from tutti.core._keys import stream_key as stream_key
+from tutti.core._layout import Layout as Layout
 from tutti.core._penalties import add_penalty as add_penalty
 from tutti.core._penalties import penalties as penalties
 from tutti.core._schema import Column as Column

@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from tutti.core import Config, InputTypeError, TableShape
+from tutti.core import Config, InputTypeError, Layout, TableShape
 from tutti.learn._options import Options
 from tutti.learn._recipe import Recipe
 from tutti.models import custom_network
 from tutti.predictor import CUSTOM
 from tutti.tasks import Task
-from tutti.training import Layout
 
 
 @dataclass(frozen=True, kw_only=True)

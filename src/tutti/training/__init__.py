@@ -8,4 +8,3 @@ from tutti.training._population import Population as Population
 from tutti.training._problem import Problem as Problem
 from tutti.training._problem import Stream as Stream
 from tutti.training._program import Program as Program
-from tutti.training._storage import Layout as Layout

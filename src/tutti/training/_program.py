@@ -9,10 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from tutti.core import InputError, Setting, stream_key
+from tutti.core import InputError, Layout, Setting, stream_key
 from tutti.training._order import WEIGHTS, batch_rows
 from tutti.training._problem import Problem
-from tutti.training._storage import Layout
 
 GATHER_BYTES = 32 * 2**20  # rows of many steps are gathered at once, up to this size
 AHEAD_BYTES = 512 * 2**20  # the front is evaluated on all rows ahead of training, up to this size
