@@ -26,6 +26,7 @@ class Adagrad(Rule):
     """
 
     name: ClassVar[str] = "adagrad"
+    rate_scale: ClassVar[float] = 10.0
     rate_decay: float = 0.0
     start: float = 0.0
     epsilon: float = 1e-10
@@ -69,6 +70,7 @@ class Adadelta(Rule):
     """
 
     name: ClassVar[str] = "adadelta"
+    rate_scale: ClassVar[float] = 300.0
     rho: float = 0.9
     epsilon: float = 1e-6
 

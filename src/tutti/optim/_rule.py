@@ -1,16 +1,19 @@
-"""What an update rule is, and the rules that keep at most one average of past gradients."""
+"""What an update rule is, and a rule at work on a stack of members."""
 
-from abc import ABC, abstractmethod
+from abc import ABC
+from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from tutti.core import Config, InputError
+from tutti.core import Config, InputError, Layout
 
 State = dict[str, Tensor]
+Again = Callable[[], Float[Tensor, " member"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,18 +21,33 @@ class Rule(Config, ABC):
     """An update rule: how a gradient and a state become a step, for all members of a stack at once.
 
     The weights of a stack are one flat tensor [member, weights]; a Rule holds no numbers of its own, so one Rule
-    serves any stack. A training step with the members' rates η [member, 1] is
+    serves any stack. A training step with the members' rates η [member, 1] is `move`:
 
-        decoupled decay:   w ← w (1 − η·weight_decay)              coupled decay:   g ← g + weight_decay·w
-        d = update(g, state, step=t, rate=η, momentum=γ)           t = 1, 2, …
+        coupled decay:     g ← g + weight_decay·w              decoupled decay:   w ← w (1 − η·weight_decay)
+        d = update(g, state, step=t, rate=η, momentum=γ)       t = 1, 2, …
         w ← w + η·d
 
-    so d points downhill (−g for plain gradient descent).
+    so d points downhill (−g for plain gradient descent). Each rule defines one of three methods, the first that
+    serves it:
+
+    update      the direction follows from the gradient and the state
+    direction   it follows from the weights too (LAMB, AdamP, Prodigy): before decoupled decay, as `move` says
+    move        the step is no direction times the rate (Schedule-Free, SAM, optimisers of others)
+
+    Shapes. A rule that looks at matrices or layers is a ShapedRule: `bind(layout)` gives the rule that knows where
+    each parameter lies in a row; the engine binds every rule before `init`, and to most rules that means nothing.
 
     decay: how the weight decay enters. "coupled" is an L2 penalty ½·weight_decay·‖w‖² seen by the rule as part
     of the gradient, "decoupled" shrinks the weights past the rule (Loshchilov and Hutter 2019, AdamW). For plain
     gradient descent both are the same.
+
+    rate_scale: a sensible rate for this rule over a sensible one for Adam; default grids multiply their learning
+    rates by it and divide their weight decays, so that rate·decay stays what it was.
     """
+
+    rate_scale: ClassVar[float] = 1.0
+    looped: ClassVar[bool] = False
+    """Whether `again` is asked for one member at a time: the looped executor then saves evaluating the others."""
 
     decay: str = "coupled"
 
@@ -37,16 +55,24 @@ class Rule(Config, ABC):
         if self.decay not in ("coupled", "decoupled"):
             raise InputError(f"decay is {self.decay!r}; expected 'coupled' or 'decoupled'.")
 
+    def bind(self, layout: Layout) -> "Rule":
+        """This rule for rows that are laid out so."""
+        return self
+
+    def stepper(self, weights: Float[Tensor, "member weights"], layout: Layout) -> "Stepper":
+        """This rule at work on a stack."""
+        return Stepper(self.bind(layout), weights)
+
     def init(self, weights: Float[Tensor, "member weights"]) -> State:
-        """The state before the first step: tensors of the shape of `weights`, by name."""
+        """The state before the first step, by name: tensors with the leading member axis (or, the same for all
+        members, 0-d). Here one of the shape of `weights` for each of `averages`."""
         return {name: torch.zeros_like(weights) for name in self.averages}
 
     @property
     def averages(self) -> tuple[str, ...]:
-        """Names of the tensors in the state: each costs one number per weight."""
+        """Names of the tensors in the state that cost one number per weight."""
         return ()
 
-    @abstractmethod
     def update(
         self,
         gradient: Float[Tensor, "member weights"],
@@ -62,6 +88,56 @@ class Rule(Config, ABC):
         numbers depend on its neighbours or on its place. `rate` and `momentum` are floats where all members share
         them (no tensor is read back to find out), else one number for each member.
         """
+        raise NotImplementedError(f"{self.name} has no direction without the weights")
+
+    def direction(
+        self,
+        weights: Float[Tensor, "member weights"],
+        gradient: Float[Tensor, "member weights"],
+        state: State,
+        *,
+        step: int,
+        rate: float | Float[Tensor, "member 1"],
+        momentum: float | Float[Tensor, "member 1"],
+    ) -> Float[Tensor, "member weights"]:
+        """`update` for a rule that reads the weights (and leaves them as they are)."""
+        return self.update(gradient, state, step=step, rate=rate, momentum=momentum)
+
+    def move(
+        self,
+        weights: Float[Tensor, "member weights"],
+        gradient: Float[Tensor, "member weights"],
+        state: State,
+        *,
+        step: int,
+        rate: Float[Tensor, "member 1"],
+        weight_decay: Float[Tensor, "member 1"] | None,
+        momentum: float | Float[Tensor, "member 1"],
+        loss: Float[Tensor, " member"],
+        again: Again,
+    ) -> None:
+        """The whole step, in place. A member whose rate is 0 stands still, whatever its state.
+
+        loss: the members' losses on the batch of this step. again() evaluates the same batch (and the same random
+        masks) at the weights as they now are: it writes into `gradient` and gives back the losses; a member whose
+        loss is not finite there gets rate 0.
+        """
+        if weight_decay is not None and self.decay == "coupled":
+            gradient.addcmul_(weights, weight_decay)
+        direction = self.direction(weights, gradient, state, step=step, rate=rate, momentum=momentum)
+        if weight_decay is not None and self.decay == "decoupled":
+            weights.mul_(1 - rate * weight_decay)
+        weights.addcmul_(direction, rate)
+
+    def evaluated(
+        self,
+        weights: Float[Tensor, "member weights"],
+        state: State,
+        *,
+        momentum: float | Float[Tensor, "member 1"],
+    ) -> Float[Tensor, "member weights"] | None:
+        """The weights at which members are judged, where the rule keeps such; None: the population's average."""
+        return None
 
     def step_alone(
         self,
@@ -83,6 +159,75 @@ class Rule(Config, ABC):
         """
         return False
 
+    @property
+    def single_kernel(self) -> bool:
+        """Whether `step_alone` may do anything."""
+        return type(self).step_alone is not Rule.step_alone
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapedRule(Rule):
+    """A rule that knows the parameters' shapes; of use only once it is bound to a layout."""
+
+    def bind(self, layout: Layout) -> "ShapedRule":
+        bound = copy(self)
+        bound.__dict__["_layout"] = layout  # no field: a Config is plain values
+        return bound
+
+    @property
+    def layout(self) -> Layout:
+        layout: Layout | None = self.__dict__.get("_layout")
+        if layout is None:
+            raise InputError(
+                f"The rule {self.name!r} needs the shapes of the parameters.", fix="Use rule.bind(layout)."
+            )
+        return layout
+
+
+class Stepper:
+    """A rule at work on one stack: the state, and what happens to it beside the steps."""
+
+    def __init__(self, rule: Rule, weights: Float[Tensor, "member weights"]) -> None:
+        self.rule = rule
+        self.state = rule.init(weights)
+
+    def move(
+        self,
+        weights: Float[Tensor, "member weights"],
+        gradient: Float[Tensor, "member weights"],
+        *,
+        step: int,
+        rate: Float[Tensor, "member 1"],
+        weight_decay: Float[Tensor, "member 1"] | None,
+        momentum: float | Float[Tensor, "member 1"],
+        loss: Float[Tensor, " member"],
+        again: Again,
+    ) -> None:
+        """`Rule.move` on this state."""
+        self.rule.move(
+            weights,
+            gradient,
+            self.state,
+            step=step,
+            rate=rate,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            loss=loss,
+            again=again,
+        )
+
+    def keep(self, rows: Int[Tensor, " kept"]) -> None:
+        """Goes on with these members only, in this order."""
+        self.state = {k: v[rows] if v.ndim else v for k, v in self.state.items()}
+
+    def save(self) -> tuple[State, dict[str, Any]]:
+        """All that later steps depend on: tensors, and plain values for JSON."""
+        return {k: v.clone() for k, v in self.state.items()}, {}
+
+    def load(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+        """Goes back to what was saved, for a stack of as many members."""
+        self.state = dict(tensors)
+
 
 def check_fraction(name: str, value: float) -> None:
     """Raises unless 0 <= value < 1."""
@@ -94,105 +239,3 @@ def check_positive(name: str, value: float) -> None:
     """Raises unless value > 0."""
     if not value > 0:
         raise InputError(f"{name} is {value}; expected a number above 0.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SGD(Rule):
-    """Gradient descent: w ← w − η g. The member's momentum is not used. No memory."""
-
-    name: ClassVar[str] = "sgd"
-
-    def update(
-        self,
-        gradient: Float[Tensor, "member weights"],
-        state: State,
-        *,
-        step: int,
-        rate: float | Float[Tensor, "member 1"],
-        momentum: float | Float[Tensor, "member 1"],
-    ) -> Float[Tensor, "member weights"]:
-        return gradient.neg_()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Momentum(Rule):
-    """Momentum as torch writes it (Polyak 1964; torch.optim.SGD, dampening 0): M ← γM + g, w ← w − ηM.
-
-    The rate multiplies the whole memory: when the rate is cut, so are the steps that old gradients still drive.
-    One number per weight: "velocity" (M).
-    """
-
-    name: ClassVar[str] = "momentum"
-
-    @property
-    def averages(self) -> tuple[str, ...]:
-        return ("velocity",)
-
-    def update(
-        self,
-        gradient: Float[Tensor, "member weights"],
-        state: State,
-        *,
-        step: int,
-        rate: float | Float[Tensor, "member 1"],
-        momentum: float | Float[Tensor, "member 1"],
-    ) -> Float[Tensor, "member weights"]:
-        velocity = state["velocity"].mul_(momentum).add_(gradient)
-        return torch.neg(velocity, out=gradient)
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeavyBall(Rule):
-    """The heavy ball with the rate inside the memory: M ← γM + ηg, w ← w − M (Polyak 1964; Sutskever et al. 2013).
-
-    Equal to `momentum` at a constant rate only. Under a schedule an old gradient keeps the rate at which it was
-    seen: after a cut to η' = cη, M still moves the weights at the old speed and fades as γᵗ. Because the caller
-    multiplies by the rate, d = −M/η; a member whose rate is 0 stands still while its M fades.
-    One number per weight: "velocity" (M).
-    """
-
-    name: ClassVar[str] = "heavy_ball"
-
-    @property
-    def averages(self) -> tuple[str, ...]:
-        return ("velocity",)
-
-    def update(
-        self,
-        gradient: Float[Tensor, "member weights"],
-        state: State,
-        *,
-        step: int,
-        rate: float | Float[Tensor, "member 1"],
-        momentum: float | Float[Tensor, "member 1"],
-    ) -> Float[Tensor, "member weights"]:
-        velocity = state["velocity"].mul_(momentum).add_(gradient.mul_(rate))
-        if isinstance(rate, Tensor):
-            return torch.mul(velocity, torch.where(rate > 0, -1 / rate, torch.zeros_like(rate)), out=gradient)
-        return torch.mul(velocity, -1 / rate if rate > 0 else 0.0, out=gradient)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Nesterov(Rule):
-    """Nesterov's momentum as torch writes it (Sutskever et al. 2013): M ← γM + g, w ← w − η(g + γM).
-
-    One number per weight: "velocity" (M).
-    """
-
-    name: ClassVar[str] = "nesterov"
-
-    @property
-    def averages(self) -> tuple[str, ...]:
-        return ("velocity",)
-
-    def update(
-        self,
-        gradient: Float[Tensor, "member weights"],
-        state: State,
-        *,
-        step: int,
-        rate: float | Float[Tensor, "member 1"],
-        momentum: float | Float[Tensor, "member 1"],
-    ) -> Float[Tensor, "member weights"]:
-        velocity = state["velocity"].mul_(momentum).add_(gradient)
-        return gradient.add_(velocity * momentum).neg_()
