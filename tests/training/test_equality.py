@@ -12,7 +12,7 @@ from .conftest import SETTINGS, Make, torch_net
 
 
 def _weights(population: Population, setting: Setting) -> torch.Tensor:
-    return population.member_weights(population.settings.index(setting), averaged=False)
+    return population.member_rows(population.settings.index(setting), averaged=False)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -47,7 +47,7 @@ def test_dropping_neighbours_on_the_way_changes_no_bit(make: Make) -> None:
     dropping.run(40)
     assert dropping.settings == [SETTINGS[2]]
     assert torch.equal(_weights(dropping, SETTINGS[2]), _weights(whole, SETTINGS[2]))
-    assert torch.equal(dropping.member_weights(0), whole.member_weights(2))
+    assert torch.equal(dropping.member_rows(0), whole.member_rows(2))
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
@@ -114,7 +114,7 @@ def test_dropout_masks_belong_to_the_member_in_modules_of_torch(make: Make) -> N
     assert_close(looped.weights, mapped.weights, rtol=1e-6, atol=1e-9)
     again = make("vmapped", build=torch_net, settings=SETTINGS[2:4])
     again.run(20)
-    assert torch.equal(again.member_weights(0), mapped.member_weights(2))
+    assert torch.equal(again.member_rows(0), mapped.member_rows(2))
 
 
 def test_averaged_weights_follow_their_formula(make: Make) -> None:

@@ -21,8 +21,8 @@ def test_a_diverged_member_is_frozen_and_named_and_its_neighbours_go_on(make: Ma
     assert population.diverged().tolist() == [[False] * 3, [True] * 3, [False] * 3]
     assert set(population.frozen_at) == {(wild, 0), (wild, 1), (wild, 2)}
     assert torch.isfinite(population.weights).all()
-    assert torch.equal(population.member_weights(0), sound.member_weights(0))
-    assert torch.equal(population.member_weights(2), sound.member_weights(1))
+    assert torch.equal(population.member_rows(0), sound.member_rows(0))
+    assert torch.equal(population.member_rows(2), sound.member_rows(1))
 
 
 def test_frozen_weights_do_not_move(make: Make) -> None:
@@ -78,4 +78,4 @@ def test_clipping_is_per_member(make: Make) -> None:
     alone = make(settings=settings[:1], rule=SGD(), clip=0.01)
     both.run(5)
     alone.run(5)
-    assert_close(both.member_weights(0), alone.member_weights(0))
+    assert_close(both.member_rows(0), alone.member_rows(0))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 ALIGNMENT = 64  # numbers
@@ -25,7 +25,11 @@ class Layout:
 
     @classmethod
     def of(cls, module: nn.Module) -> "Layout":
-        named = dict(module.named_parameters())
+        """The layout of a module's parameters; one that it holds under several names counts once."""
+        return cls.of_tensors(dict(module.named_parameters()))
+
+    @classmethod
+    def of_tensors(cls, named: Mapping[str, Tensor]) -> "Layout":
         shapes = tuple(p.shape for p in named.values())
         return cls(tuple(named), shapes, tuple(prod(s) for s in shapes))
 
@@ -43,16 +47,16 @@ class Layout:
         """
         return -(-self.used // ALIGNMENT) * ALIGNMENT
 
-    def views(self, weights: Float[Tensor, "*member weights"]) -> dict[str, Tensor]:
+    def views(self, weights: Shaped[Tensor, "*member weights"]) -> dict[str, Tensor]:
         """Each parameter, by name, as a view of `weights` with the same leading axes."""
         lead = weights.shape[:-1]
         parts = weights[..., : self.used].split(self.sizes, dim=-1)
-        return {n: p.view(*lead, *s) for n, p, s in zip(self.names, parts, self.shapes, strict=True)}
+        return {n: p.view((*lead, *s)) for n, p, s in zip(self.names, parts, self.shapes, strict=True)}
 
-    def flatten(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, " weights"]:
+    def flatten(self, tensors: Mapping[str, Tensor]) -> Shaped[Tensor, " weights"]:
         """One member's parameters as one row."""
         parts = [tensors[name].detach().reshape(-1) for name in self.names]
-        return torch.cat([*parts, parts[0].new_zeros(self.count - self.used)])
+        return torch.cat([*parts, parts[0].new_zeros(self.count - self.used)]) if parts else torch.zeros(0)
 
     def owner(self, index: int) -> str:
         """The name of the parameter that holds the weight at this place of the row."""

@@ -197,7 +197,7 @@ class Training:
         assert best is not None
         refit = self.declared.splits.ordered if self.options.refit is None else self.options.refit
         refitted = refit and not search.interrupted
-        networks = [search.program.network(w, best.setting, f).cpu() for f, w in enumerate(best.weights)]
+        networks = [search.program.network(w, best.setting, f).cpu() for f, w in enumerate(best.rows)]
         ensemble = self._predictor(networks, search.judge.affines)
         rows, out_of_fold = self._out_of_fold(ensemble, choice)
         return Outcome(
@@ -234,7 +234,7 @@ class Training:
         population = Population(problem, [best.setting], plan, self.rule, self.schedule)
         with torch_threads(plan.threads):
             population.run(max(1, round(best.point.step * scale)))
-        network = population.network(population.member_weights(0)[0], best.setting, 0)
+        network = population.network(population.member_rows(0)[0], best.setting, 0)
         return self._predictor([network.cpu()], judge.affines)
 
     def _predictor(self, networks: list[torch.nn.Module], affines: Sequence[Affine]) -> Predictor:

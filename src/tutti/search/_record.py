@@ -87,8 +87,8 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A (setting, step) with the weights of all its streams."""
+    """A (setting, step) with the networks of all its streams: a row each of weights and running buffers."""
 
     setting: Setting
     point: Point
-    weights: Float[Tensor, "stream weights"]
+    rows: Float[Tensor, "stream numbers"]

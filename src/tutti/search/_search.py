@@ -145,7 +145,7 @@ class Search:
                     [judge.row_scores(rows, held[f][i]) for f, rows in enumerate(self._held)]
                 )
             if self._ahead(point, self.best.point if self.best else None):
-                self.best = Candidate(setting=setting, point=point, weights=population.member_weights(i))
+                self.best = Candidate(setting=setting, point=point, rows=population.member_rows(i))
 
     def _pooled(self, parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
         """One number per validated row: its mean over the streams that validate on it."""
@@ -362,7 +362,7 @@ class Search:
                 tensors[f"rows.{i}"] = torch.from_numpy(track.row_scores)
         best = None
         if self.best is not None:
-            tensors["best"] = self.best.weights
+            tensors["best"] = self.best.rows
             best = {"setting": self.best.setting.to_json(), "step": self.best.point.step}
         return tensors, {
             "stage": self.stage,
@@ -389,7 +389,7 @@ class Search:
         if plain["best"] is not None:
             setting = Setting.from_json(plain["best"]["setting"])
             point = next(p for p in self.tracks[setting].points if p.step == plain["best"]["step"])
-            self.best = Candidate(setting=setting, point=point, weights=tensors["best"])
+            self.best = Candidate(setting=setting, point=point, rows=tensors["best"])
 
 
 def _sample(rows: np.ndarray, most: int) -> np.ndarray:

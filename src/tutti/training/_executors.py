@@ -7,8 +7,7 @@ looped    one member after another, with the plain module and torch's fused kern
 All three write into the same flat gradient, so that the optimiser step is one code for all of them.
 """
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -72,8 +71,8 @@ class Group:
         self.streams = streams
         self.mode = mode
         self.members = len(settings) * len(streams)
-        self.body = copy.deepcopy(program.template).train()
-        self.buffers = program.buffers(settings, streams)
+        self.body = program.body().train()
+        self.buffers = program.given_buffers(settings, streams)
         smoothing = [s.label_smoothing for s in settings for _ in streams]
         device = program.initial.device
         self._smoothing = torch.tensor(smoothing, device=device) if any(smoothing) else None
@@ -81,20 +80,30 @@ class Group:
         self._unused = mode != "stacked"  # a module of the user's may hold parameters that it does not use
         self._own_masks = mode != "stacked" and _may_drop(self.body)
 
-    def bind(self, weights: Float[Tensor, "member weights"], gradient: Float[Tensor, "member weights"]) -> None:
-        """Points the body's parameters at these rows of the population's storage."""
+    def bind(
+        self,
+        weights: Float[Tensor, "member weights"],
+        gradient: Float[Tensor, "member weights"],
+        running: Float[Tensor, "member numbers"],
+        counters: Int[Tensor, "member counts"],
+    ) -> None:
+        """Points the body's parameters and running buffers at these rows of the population's storage."""
         if self.mode == "looped":
-            weights, gradient = weights[0], gradient[0]
+            weights, gradient, running, counters = weights[0], gradient[0], running[0], counters[0]
             self.buffers = {k: v[0] for k, v in self.buffers.items()}
             if self._smoothing is not None:
                 self._smoothing = self._smoothing[0]
+        self._running = self.program.running_buffers(running, counters)
+        # torch's rule for batch norm under vmap writes into a copy of whatever is not contiguous
+        loose = {name: view.clone() for name, view in self._running.items()} if self.mode == "vmapped" else {}
+        self.buffers |= loose or self._running
         views = self.program.layout.views(weights)
         leaves = {name: view.detach().requires_grad_() for name, view in views.items()}
         self._leaves = list(leaves.values())
         self._gradient = gradient
         self._padding = gradient.new_zeros(*gradient.shape[:-1], gradient.shape[-1] - self.program.layout.used)
         if self.mode != "vmapped":
-            attach(self.body, leaves, self.buffers)
+            attach(self.body, leaves, self.buffers, self.program.aliases)
 
     def gradient(
         self,
@@ -106,34 +115,38 @@ class Group:
         """Each member's mean loss on its stream's batch; the gradient lands in the flat gradient."""
         inputs, target = tuple(self._spread(x) for x in inputs), self._spread(target)
         key = keys[self.streams[0]] if self.mode == "looped" else keys
-        with penalties() as extra:
-            output = self._forward(inputs, key)
-            loss = self._loss(output, target, None if weights is None else self._spread(weights))
-            for term in extra:
-                loss = loss + term
+        output, extra = self._forward(inputs, key)
+        loss = self._loss(output, target, None if weights is None else self._spread(weights))
+        for term in extra:
+            loss = loss + term
         total = loss if self.mode == "looped" else loss.sum()
         grads = torch.autograd.grad(total, self._leaves, allow_unused=self._unused, materialize_grads=self._unused)
         lead = self._gradient.shape[:-1]
         torch.cat([*(g.reshape(*lead, -1) for g in grads), self._padding], dim=-1, out=self._gradient)
         return loss.detach().reshape(-1)
 
-    def _forward(self, inputs: tuple[Tensor, ...], key: Tensor) -> Tensor:
+    def _forward(self, inputs: tuple[Tensor, ...], key: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The members' outputs, and the terms that layers add to their losses."""
         if self.mode == "vmapped":
             return self._forward_vmapped(inputs, key)
-        with random_keys(key), _OwnDropout() if self._own_masks else nullcontext():
+        with penalties() as extra, random_keys(key), _OwnDropout() if self._own_masks else nullcontext():
             output: Tensor = self.body(*inputs)
-        return output
+        return output, extra
 
-    def _forward_vmapped(self, inputs: tuple[Tensor, ...], key: Tensor) -> Tensor:
-        def member(values: dict[str, Tensor], key: Tensor, *inputs: Tensor) -> Tensor:
-            with random_keys(key), _OwnDropout():
+    def _forward_vmapped(self, inputs: tuple[Tensor, ...], key: Tensor) -> tuple[Tensor, list[Tensor]]:
+        def member(values: dict[str, Tensor], key: Tensor, *inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
+            with penalties() as extra, random_keys(key), _OwnDropout():
                 output: Tensor = torch.func.functional_call(self.body, values, inputs)
-            return output
+            return output, extra
 
         values = dict(zip(self.program.layout.names, self._leaves, strict=True)) | self.buffers
         keys = key.repeat(len(self.settings))
-        output: Tensor = torch.func.vmap(member, randomness="error")(values, keys, *inputs)
-        return output
+        for name, view in self._running.items():
+            self.buffers[name].copy_(view)
+        result: tuple[Tensor, list[Tensor]] = torch.func.vmap(member, randomness="error")(values, keys, *inputs)
+        for name, view in self._running.items():
+            view.copy_(self.buffers[name])
+        return result
 
     def _spread(self, x: Tensor) -> Tensor:
         """[stream, batch, …] to [member, batch, …]: every setting sees the same rows."""
@@ -159,8 +172,11 @@ def _may_drop(module: nn.Module) -> bool:
     return any(not getattr(type(m), "stacked", False) and not isinstance(m, plain) for m in module.modules())
 
 
-def attach(body: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> None:
+def attach(
+    body: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], aliases: Mapping[str, str]
+) -> None:
     """Makes these tensors the parameters and buffers of a body, without a copy or a check of shapes."""
+    parameters = parameters | {other: parameters[name] for other, name in aliases.items()}
     for table, values in (("_parameters", parameters), ("_buffers", buffers)):
         for name, value in values.items():
             path, _, leaf = name.rpartition(".")
@@ -182,12 +198,13 @@ class Evaluator:
     def __init__(self, program: Program, mode: ExecutorName) -> None:
         self.program = program
         self.mode = mode
-        self.body = copy.deepcopy(program.template).eval()
+        self.body = program.body().eval()
 
     @torch.no_grad()
     def __call__(
         self,
         weights: Float[Tensor, "setting weights"],
+        running: Float[Tensor, "setting numbers"],
         settings: Sequence[Setting],
         stream: int,
         rows: Int[Tensor, " batch"],
@@ -196,7 +213,7 @@ class Evaluator:
     ) -> Tensor:
         """[setting, batch, …]: outputs of one stream's members. At most `at_once` member-rows in one pass."""
         inputs = self.program.rows(stream, rows)
-        buffers = self.program.buffers(settings, [stream])
+        buffers = self.program.given_buffers(settings, [stream]) | self.program.running_buffers(running)
         if self.mode == "looped":
             parts = [
                 self._solo(weights[i], {k: v[i] for k, v in buffers.items()}, inputs, at_once)
@@ -211,11 +228,11 @@ class Evaluator:
         )
 
     def _solo(self, weights: Tensor, buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], size: int) -> Tensor:
-        attach(self.body, self.program.layout.views(weights), buffers)
+        attach(self.body, self.program.layout.views(weights), buffers, self.program.aliases)
         return torch.cat([self.body(*(x[a : a + size] for x in inputs)) for a in range(0, len(inputs[0]), size)])
 
     def _stacked(self, values: dict[str, Tensor], buffers: dict[str, Tensor], inputs: tuple[Tensor, ...]) -> Tensor:
-        attach(self.body, values, buffers)
+        attach(self.body, values, buffers, self.program.aliases)
         members = len(next(iter(values.values())))
         return self.body(*(x.expand(members, *x.shape) for x in inputs))  # type: ignore[no-any-return]
 

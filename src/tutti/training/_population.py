@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tutti.core import InputError, Setting, step_keys, stream_key
@@ -17,6 +17,7 @@ from tutti.training._problem import Problem
 from tutti.training._program import Program
 from tutti.training._step import advance, advance_alone
 
+_STATE = ("weights", "average", "running", "average_running", "counters", "alive")
 AVERAGE_POWER = 8.0  # γ of the weight average: its window is about t/(γ+1) steps
 
 
@@ -52,6 +53,9 @@ class Population:
         self._factors = schedule.factors(plan.horizon)
         self.weights = self.program.initial.repeat(len(settings), 1)
         self.average = self.weights.clone()
+        self.running = self.program.running.repeat(len(settings), 1)
+        self.average_running = self.running.clone()
+        self.counters = self.program.counters.repeat(len(settings), 1)
         self.rule_state = rule.init(self.weights)
         self.alive = torch.ones(len(self.weights), dtype=torch.bool, device=self.weights.device)
         self.frozen_at: dict[tuple[Setting, int], int] = {}
@@ -74,7 +78,8 @@ class Population:
         begin = 0
         for group in self._groups:
             end = begin + group.members
-            group.bind(self.weights[begin:end], self._gradient[begin:end])
+            mine = slice(begin, end)
+            group.bind(self.weights[mine], self._gradient[mine], self.running[mine], self.counters[mine])
             begin = end
         self._rate = self._column("learning_rate")
         decay, l1 = self._column("weight_decay"), self._column("l1")
@@ -95,12 +100,14 @@ class Population:
         keys = self._keys(first, last)
         total = torch.zeros(self.members, dtype=self.weights.dtype, device=self.weights.device)
         before = self.alive.clone()
+        lived = torch.zeros(self.members, dtype=torch.int64, device=self.weights.device)
         for step, batch in zip(range(first, last), self.program.batches(first, last), strict=True):
             total += self._one_step(step, *batch, keys[step - first])
+            lived += self.alive
             if (step + 1) % self.plan.average_every == 0:
                 self._average((step + 1) // self.plan.average_every)
         self.step = last
-        self._record_frozen(before)
+        self._record_frozen(before, first + lived)
         return (total / (last - first)).view(len(self.settings), self.streams)
 
     def _keys(self, first: int, last: int) -> Tensor:
@@ -111,11 +118,14 @@ class Population:
     def _one_step(
         self, step: int, inputs: tuple[Tensor, ...], target: Tensor, row_weights: Tensor | None, keys: Tensor
     ) -> Float[Tensor, " member"]:
+        before = self.running.clone() if self.running.shape[1] else None
         losses = [group.gradient(inputs, target, row_weights, keys) for group in self._groups]
         loss = losses[0] if len(losses) == 1 else torch.cat(losses)
         with torch.no_grad():
             if not (self.members == 1 and self._alone(step, loss)):
                 self._together(step, loss)
+            if before is not None:  # a forward pass that diverged has spoilt its statistics already
+                torch.where(self.alive[:, None], self.running, before, out=self.running)
         return loss
 
     def _alone(self, step: int, loss: Float[Tensor, " member"]) -> bool:
@@ -154,27 +164,32 @@ class Population:
     def _average(self, updates: int) -> None:
         weight = (AVERAGE_POWER + 1) / (updates + AVERAGE_POWER)
         self.average.lerp_(self.weights, weight)
+        if self.running.shape[1]:
+            self.average_running.lerp_(self.running, weight)
 
-    def _record_frozen(self, before: Bool[Tensor, " member"]) -> None:
+    def _record_frozen(self, before: Bool[Tensor, " member"], died: Int[Tensor, " member"]) -> None:
         for member in torch.nonzero(before & ~self.alive).flatten().tolist():
             setting, stream = divmod(member, self.streams)
-            self.frozen_at[self.settings[setting], stream] = self.step
+            self.frozen_at[self.settings[setting], stream] = int(died[member])
 
     def outputs(self, stream: int, rows: np.ndarray, *, averaged: bool = True) -> Tensor:
         """[setting, rows, …]: what every setting's member of one stream answers on these rows."""
-        weights = self.average if averaged else self.weights
+        weights, running = (self.average, self.average_running) if averaged else (self.weights, self.running)
         index = torch.as_tensor(rows, device=weights.device)
-        mine = weights.view(len(self.settings), self.streams, -1)[:, stream]
-        return self._evaluate(mine, self.settings, stream, index)
+        return self._evaluate(self._of(stream, weights), self._of(stream, running), self.settings, stream, index)
+
+    def _of(self, stream: int, rows: Float[Tensor, "member numbers"]) -> Float[Tensor, "setting numbers"]:
+        return rows.view(len(self.settings), self.streams, -1)[:, stream]
 
     def diverged(self) -> Bool[Tensor, "setting stream"]:
         """Which members have been frozen because their loss or gradient was not finite."""
         return ~self.alive.view(len(self.settings), self.streams)
 
-    def member_weights(self, setting: int, *, averaged: bool = True) -> Float[Tensor, "stream weights"]:
-        """A copy of one setting's weights, one row per stream."""
-        weights = self.average if averaged else self.weights
-        return weights.view(len(self.settings), self.streams, -1)[setting].clone()
+    def member_rows(self, setting: int, *, averaged: bool = True) -> Float[Tensor, "stream numbers"]:
+        """A copy of all that makes one setting's networks, a row per stream: weights, then running buffers."""
+        weights, running = (self.average, self.average_running) if averaged else (self.weights, self.running)
+        mine = slice(setting * self.streams, (setting + 1) * self.streams)
+        return torch.cat([weights[mine], running[mine]], dim=1)
 
     def keep(self, settings: Sequence[int]) -> None:
         """Goes on with these settings only (places in `self.settings`), in this order; the others are gone."""
@@ -182,16 +197,18 @@ class Population:
         rows = torch.as_tensor(places, device=self.weights.device)
         self.settings = [self.settings[i] for i in settings]
         self.weights, self.average, self.alive = self.weights[rows], self.average[rows], self.alive[rows]
+        self.running, self.average_running = self.running[rows], self.average_running[rows]
+        self.counters = self.counters[rows]
         self.rule_state = {k: v[rows] if v.ndim else v for k, v in self.rule_state.items()}
         self._arrange()
 
-    def network(self, weights: Float[Tensor, " weights"], setting: Setting, stream: int) -> nn.Module:
-        """One member as an ordinary network."""
-        return self.program.network(weights, setting, stream)
+    def network(self, row: Float[Tensor, " numbers"], setting: Setting, stream: int) -> nn.Module:
+        """One member as an ordinary network, from its row of `member_rows`."""
+        return self.program.network(row, setting, stream)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that later steps depend on: tensors, and plain values for JSON."""
-        tensors = {"weights": self.weights, "average": self.average, "alive": self.alive}
+        tensors = {name: getattr(self, name) for name in _STATE}
         tensors |= {f"rule.{k}": v for k, v in self.rule_state.items()}
         frozen = [{"setting": s.to_json(), "stream": f, "step": t} for (s, f), t in self.frozen_at.items()]
         plain = {"step": self.step, "settings": [s.to_json() for s in self.settings], "frozen": frozen}
@@ -210,8 +227,8 @@ class Population:
             )
         device = self.weights.device
         self.settings, self.step = settings, int(plain["step"])
-        self.weights, self.average = tensors["weights"].to(device), tensors["average"].to(device)
-        self.alive = tensors["alive"].to(device)
+        for name in _STATE:
+            setattr(self, name, tensors[name].to(device))
         self.rule_state = {k.removeprefix("rule."): v.to(device) for k, v in tensors.items() if k.startswith("rule.")}
         self.frozen_at = {(Setting.from_json(f["setting"]), f["stream"]): f["step"] for f in plain["frozen"]}
         self._arrange()

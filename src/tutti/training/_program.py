@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 
 import numpy as np
 import torch
@@ -10,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tutti.core import InputError, Layout, Setting, stream_key
+from tutti.training._buffers import Buffers, aliases
 from tutti.training._order import WEIGHTS, batch_rows
 from tutti.training._problem import Problem
 
@@ -17,14 +17,13 @@ GATHER_BYTES = 32 * 2**20  # rows of many steps are gathered at once, up to this
 AHEAD_BYTES = 512 * 2**20  # the front is evaluated on all rows ahead of training, up to this size
 FRONT_CHUNK = 65_536  # rows of the front that are evaluated at once
 
-_INDIVIDUALS = frozenset(f.name for f in fields(Setting))
-
 
 class Program:
     """The parts of a problem that every executor needs.
 
     template   one network body, whose parameters give the layout
     initial    [stream, weights]: initial weights, drawn per (seed, fold)
+    buffers    what each buffer of the body is; running and counters hold their initial values, [stream, numbers]
     prepared   inputs of the body, [streams·rows, …]; or the problem's own, [rows, …], where there is no front,
                or where the front's results are too large to keep: it is then evaluated batch by batch
     """
@@ -42,7 +41,11 @@ class Program:
         bodies = [getattr(n, "body", n) for n in networks]
         self.initial = torch.stack([self.layout.flatten(dict(b.named_parameters())) for b in bodies]).detach()
         self.streams = len(problem.streams)
-        self._prefix = "body." if self._front is not None else ""
+        prefix = "body." if self._front is not None else ""
+        self.buffers = Buffers.of(self.template, prefix, tuple(problem.streams[0].buffers))
+        self.running = torch.stack([self.buffers.flat_running(b, self.initial) for b in bodies])
+        self.counters = torch.stack([self.buffers.flat_counters(b, self.initial) for b in bodies])
+        self.aliases = aliases(self.template)
         self._fronts = [self._fitted_front(f) for f in range(self.streams)]
         self._own_inputs = self._front is not None and self._front_bytes() <= AHEAD_BYTES
         self._late = self._front is not None and not self._own_inputs
@@ -103,21 +106,21 @@ class Program:
         means = [w[torch.as_tensor(s.train, device=w.device)].mean() for s in self.problem.streams]
         return torch.cat([w / m for m in means])
 
-    def buffers(self, settings: Sequence[Setting], streams: Sequence[int]) -> dict[str, Tensor]:
-        """The body's buffers for settings × streams (streams fastest), each with a leading member axis."""
-        found = {}
-        for name, value in self.template.named_buffers():
-            leaf = name.rsplit(".", 1)[-1]
-            full = self._prefix + name
-            if full in self.problem.streams[0].buffers:
-                stacked = torch.stack([self.problem.streams[f].buffers[full] for f in streams])
-                found[name] = stacked.repeat(len(settings), *[1] * value.ndim)
-            elif leaf in _INDIVIDUALS and value.ndim == 0:
-                numbers = [float(getattr(s, leaf)) for s in settings for _ in streams]
-                found[name] = torch.tensor(numbers, dtype=value.dtype, device=value.device)
-            else:
-                found[name] = value.expand(len(settings) * len(streams), *value.shape).clone()
-        return found
+    def body(self) -> nn.Module:
+        """A copy of the template; the constants are shared, not copied."""
+        body: nn.Module = copy.deepcopy(self.template, self.buffers.constants(self.template))
+        return body
+
+    def given_buffers(self, settings: Sequence[Setting], streams: Sequence[int]) -> dict[str, Tensor]:
+        """The buffers that are fitted or individual, for settings × streams, each with a leading member axis."""
+        return self.buffers.given(self.template, settings, streams, self.problem.streams)
+
+    def running_buffers(
+        self, running: Float[Tensor, "*member numbers"], counters: Int[Tensor, "*member counts"] | None = None
+    ) -> dict[str, Tensor]:
+        """Running buffers (and counters, where given) by name, as views of their flat rows."""
+        views = self.buffers.running.views(running)
+        return views if counters is None else views | self.buffers.counters.views(counters)
 
     def rows(self, stream: int, rows: Int[Tensor, " batch"]) -> tuple[Tensor, ...]:
         """The body's inputs for these rows, as this stream sees them."""
@@ -160,16 +163,19 @@ class Program:
             parts.append([x.view(*inputs[0].shape[:1], -1, *x.shape[1:]) for x in self._apply_front(stream, mine)])
         return tuple(torch.stack(column, dim=1) for column in zip(*parts, strict=True))
 
-    def network(self, weights: Float[Tensor, " weights"], setting: Setting, stream: int) -> nn.Module:
-        """One member as an ordinary network with its own weights and buffers, in evaluation mode."""
+    def network(self, row: Float[Tensor, " numbers"], setting: Setting, stream: int) -> nn.Module:
+        """One member as an ordinary network in evaluation mode, from its row: weights, then running buffers."""
         network = self._build(self.problem.streams[stream].seed, self.problem.streams[stream].fold)
         body = getattr(network, "body", network)
+        weights, running = row.split([self.layout.count, self.buffers.running.count])
+        values = {k: v[0] for k, v in self.given_buffers([setting], [stream]).items()}
+        values |= self.running_buffers(running)
         with torch.no_grad():
             for name, parameter in body.named_parameters():
                 parameter.copy_(self.layout.views(weights)[name])
-            values = {k: v[0] for k, v in self.buffers([setting], [stream]).items()}
             for name, buffer in body.named_buffers():
-                buffer.copy_(values[name])
+                if name in values:
+                    buffer.copy_(values[name])
             front = self._fronts[stream]
             if front is not None:
                 network.get_submodule("front").load_state_dict(front.state_dict())
