@@ -1,5 +1,7 @@
 """The population engine: members, plan, executors, steps."""
 
+from tutti.training._carry import Carried as Carried
+from tutti.training._carry import carry as carry
 from tutti.training._executors import stacks as stacks
 from tutti.training._plan import ExecutorName as ExecutorName
 from tutti.training._plan import Plan as Plan

@@ -7,8 +7,8 @@ looped    one member after another, with the plain module and torch's fused kern
 All three write into the same flat gradient, so that the optimiser step is one code for all of them.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -64,12 +64,18 @@ class Group:
     """
 
     def __init__(
-        self, program: Program, settings: Sequence[Setting], streams: Sequence[int], mode: ExecutorName
+        self,
+        program: Program,
+        settings: Sequence[Setting],
+        streams: Sequence[int],
+        mode: ExecutorName,
+        draws: bool = False,
     ) -> None:
         self.program = program
         self.settings = settings
         self.streams = streams
         self.mode = mode
+        self.draws = draws
         self.members = len(settings) * len(streams)
         self.body = program.body().train()
         self.buffers = program.given_buffers(settings, streams)
@@ -129,9 +135,21 @@ class Group:
         """The members' outputs, and the terms that layers add to their losses."""
         if self.mode == "vmapped":
             return self._forward_vmapped(inputs, key)
-        with penalties() as extra, random_keys(key), _OwnDropout() if self._own_masks else nullcontext():
+        own_masks = _OwnDropout() if self._own_masks else nullcontext()
+        own_draws = _torch_seed(key) if self.draws else nullcontext()
+        with penalties() as extra, random_keys(key), own_masks, own_draws:
             output: Tensor = self.body(*inputs)
+        if self._unused:
+            self._keep_rebound()
         return output, extra
+
+    def _keep_rebound(self) -> None:
+        """Takes over the buffers that a user's forward has bound to new tensors (self.mean = …)."""
+        for name, view in self._running.items():
+            now = self.body.get_buffer(name)
+            if now is not view:
+                view.copy_(now.detach())
+                attach(self.body, {}, {name: view}, {})
 
     def _forward_vmapped(self, inputs: tuple[Tensor, ...], key: Tensor) -> tuple[Tensor, list[Tensor]]:
         def member(values: dict[str, Tensor], key: Tensor, *inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -166,6 +184,14 @@ class Group:
         return loss.mean(-1) if weights is None else (loss * weights).mean(-1)
 
 
+@contextmanager
+def _torch_seed(key: Tensor) -> Iterator[None]:
+    """Torch's own generators seeded from a member's key of the step; as they were afterwards."""
+    with torch.random.fork_rng(devices=[key.device] if key.device.type == "cuda" else []):
+        torch.manual_seed(int(key) & 0xFFFFFFFF)
+        yield
+
+
 def _may_drop(module: nn.Module) -> bool:
     """Whether a module may call F.dropout itself: any that is not known to stack, nor a plain linear layer."""
     plain = (*_CONTAINERS, *_ELEMENTWISE, nn.Linear)
@@ -183,11 +209,13 @@ def attach(
             getattr(body.get_submodule(path), table)[leaf] = value
 
 
-def make_groups(program: Program, settings: Sequence[Setting], mode: ExecutorName, stack: int) -> list[Group]:
+def make_groups(
+    program: Program, settings: Sequence[Setting], mode: ExecutorName, stack: int, draws: bool = False
+) -> list[Group]:
     """The groups of a population, in the order of its members (settings × streams, streams fastest)."""
     streams = range(program.streams)
     if mode == "looped":
-        return [Group(program, [s], [f], mode) for s in settings for f in streams]
+        return [Group(program, [s], [f], mode, draws) for s in settings for f in streams]
     size = max(1, stack // program.streams)
     return [Group(program, settings[a : a + size], streams, mode) for a in range(0, len(settings), size)]
 

@@ -25,7 +25,8 @@ class Plan:
     horizon: steps until the schedule ends. segment: steps between two evaluations. batch_size: rows a step.
     stack: members that one pass of the stacked executors carries at most. clip: limit of each member's
     gradient norm, None for none. average_every: steps between two updates of the weight average.
-    threads: torch threads within an operation.
+    threads: torch threads within an operation. draws: the network takes random numbers from torch's generator,
+    which is then seeded for each member and step (looped members only).
     """
 
     executor: ExecutorName
@@ -37,6 +38,7 @@ class Plan:
     clip: float | None = 1.0
     average_every: int = 4
     threads: int = 2
+    draws: bool = False
 
     def __post_init__(self) -> None:
         for name in ("horizon", "segment", "batch_size", "stack", "average_every", "threads"):
