@@ -34,7 +34,7 @@ def test_values_out_of_range_are_refused_by_name(wrong):
 
 
 def test_every_field_may_be_set_to_a_value_in_range():
-    names = [f.name for f in fields(Setting)]
+    names = [f.name for f in fields(Setting) if f.type is float]
     assert Setting(**dict.fromkeys(names, 0.5)).to_json() == dict.fromkeys(names, 0.5)
 
 

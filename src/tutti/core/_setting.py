@@ -15,7 +15,8 @@ class Setting:
     dropout: probability in [0, 1) that a unit is zeroed. noise: standard deviation of Gaussian noise on the
     standardised inputs. label_smoothing: in [0, 1). l1: coefficient of Σ|w| added to the loss.
     activity_l1, activity_l2: coefficients of the mean |h| and h² of hidden activations. momentum: first-moment
-    decay (SGD's momentum, Adam's β₁).
+    decay (SGD's momentum, Adam's β₁). optimizer: which of a population's update rules moves the member, where
+    there are several; "" is the only one.
     A layer that needs one of them registers a buffer of that name; the engine fills it, member by member.
     """
 
@@ -28,6 +29,7 @@ class Setting:
     activity_l1: float = 0.0
     activity_l2: float = 0.0
     momentum: float = 0.9
+    optimizer: str = ""
 
     def __post_init__(self) -> None:
         if not self.learning_rate > 0:
@@ -39,8 +41,12 @@ class Setting:
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a number of at least 0.")
 
-    def to_json(self) -> dict[str, float]:
-        return asdict(self)
+    def to_json(self) -> dict[str, Any]:
+        """The fields as plain values; `optimizer` only where it says something."""
+        values = asdict(self)
+        if not self.optimizer:
+            del values["optimizer"]
+        return values
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Setting":

@@ -13,7 +13,7 @@ from torch import Tensor
 from tutti.core import Config, InputError, Layout
 
 State = dict[str, Tensor]
-Again = Callable[[], Float[Tensor, " member"]]
+Again = Callable[..., Float[Tensor, " member"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ class Rule(Config, ABC):
 
         loss: the members' losses on the batch of this step. again() evaluates the same batch (and the same random
         masks) at the weights as they now are: it writes into `gradient` and gives back the losses; a member whose
-        loss is not finite there gets rate 0.
+        loss is not finite there gets rate 0. again(i) is asked for member i of the stack alone.
         """
         if weight_decay is not None and self.decay == "coupled":
             gradient.addcmul_(weights, weight_decay)
@@ -215,6 +215,12 @@ class Stepper:
             loss=loss,
             again=again,
         )
+
+    def evaluated(
+        self, weights: Float[Tensor, "member weights"], *, momentum: float | Float[Tensor, "member 1"]
+    ) -> Float[Tensor, "member weights"] | None:
+        """`Rule.evaluated` on this state."""
+        return self.rule.evaluated(weights, self.state, momentum=momentum)
 
     def keep(self, rows: Int[Tensor, " kept"]) -> None:
         """Goes on with these members only, in this order."""

@@ -15,7 +15,7 @@ from tutti.training._order import MASKS
 from tutti.training._plan import Plan
 from tutti.training._problem import Problem
 from tutti.training._program import Program
-from tutti.training._step import advance, advance_alone
+from tutti.training._step import Descent, Evaluate
 
 _STATE = ("weights", "average", "running", "average_running", "counters", "alive")
 AVERAGE_POWER = 8.0  # γ of the weight average: its window is about t/(γ+1) steps
@@ -38,7 +38,7 @@ class Population:
         problem: Problem,
         settings: Sequence[Setting],
         plan: Plan,
-        rule: Rule,
+        rule: Rule | Mapping[str, Rule],
         schedule: Schedule,
         *,
         program: Program | None = None,
@@ -46,7 +46,7 @@ class Population:
         if not settings:
             raise InputError("A population needs at least one setting.")
         self.plan = plan
-        self.rule = rule
+        self.rules = {"": rule} if isinstance(rule, Rule) else dict(rule)
         self.program = program or Program(problem, plan.batch_size)
         self.settings = list(settings)
         self.step = 0
@@ -56,11 +56,15 @@ class Population:
         self.running = self.program.running.repeat(len(settings), 1)
         self.average_running = self.running.clone()
         self.counters = self.program.counters.repeat(len(settings), 1)
-        self.rule_state = rule.init(self.weights)
+        self._descent = self._start()
         self.alive = torch.ones(len(self.weights), dtype=torch.bool, device=self.weights.device)
         self.frozen_at: dict[tuple[Setting, int], int] = {}
         self._evaluate = Evaluator(self.program, plan.executor)
         self._arrange()
+
+    def _start(self) -> Descent:
+        """The rules at work on the weights, at their beginning."""
+        return Descent(self.rules, self.settings, self.streams, self.weights, self.program.layout)
 
     @property
     def streams(self) -> int:
@@ -106,6 +110,7 @@ class Population:
             lived += self.alive
             if (step + 1) % self.plan.average_every == 0:
                 self._average((step + 1) // self.plan.average_every)
+        self._descent.average(self.average, self.weights, self._momentum, None)
         self.step = last
         self._record_frozen(before, first + lived)
         return (total / (last - first)).view(len(self.settings), self.streams)
@@ -123,19 +128,41 @@ class Population:
         loss = losses[0] if len(losses) == 1 else torch.cat(losses)
         with torch.no_grad():
             if not (self.members == 1 and self._alone(step, loss)):
-                self._together(step, loss)
+                self._together(step, loss, lambda rows: self._again(rows, inputs, target, row_weights, keys))
             if before is not None:  # a forward pass that diverged has spoilt its statistics already
                 torch.where(self.alive[:, None], self.running, before, out=self.running)
+        return loss
+
+    def _again(
+        self,
+        rows: slice,
+        inputs: tuple[Tensor, ...],
+        target: Tensor,
+        row_weights: Tensor | None,
+        keys: Tensor,
+    ) -> Float[Tensor, " member"]:
+        """The losses of these members once more at the weights as they now are, and their gradients, in place.
+
+        Whole groups are evaluated. Running buffers stay those of the first pass.
+        """
+        running, counters = self.running.clone(), self.counters.clone()
+        loss, begin = self.weights.new_zeros(self.members), 0
+        for group in self._groups:
+            end = begin + group.members
+            if begin < rows.stop and rows.start < end:
+                with torch.enable_grad():
+                    loss[begin:end] = group.gradient(inputs, target, row_weights, keys)
+            begin = end
+        self.running.copy_(running)
+        self.counters.copy_(counters)
         return loss
 
     def _alone(self, step: int, loss: Float[Tensor, " member"]) -> bool:
         """The step of a population of one, where the rule can take it in one kernel."""
         setting = self.settings[0]
-        return setting.l1 == 0 and advance_alone(
-            self.rule,
+        return setting.l1 == 0 and self._descent.advance_alone(
             self.weights,
             self._gradient,
-            self.rule_state,
             self.alive,
             step=step + 1,
             loss=loss,
@@ -145,12 +172,10 @@ class Population:
             clip=self.plan.clip,
         )
 
-    def _together(self, step: int, loss: Float[Tensor, " member"]) -> None:
-        advance(
-            self.rule,
+    def _together(self, step: int, loss: Float[Tensor, " member"], evaluate: Evaluate) -> None:
+        self._descent.advance(
             self.weights,
             self._gradient,
-            self.rule_state,
             self.alive,
             step=step + 1,
             loss=loss,
@@ -159,11 +184,12 @@ class Population:
             momentum=self._momentum,
             clip=self.plan.clip,
             l1=self._l1,
+            evaluate=evaluate,
         )
 
     def _average(self, updates: int) -> None:
         weight = (AVERAGE_POWER + 1) / (updates + AVERAGE_POWER)
-        self.average.lerp_(self.weights, weight)
+        self._descent.average(self.average, self.weights, self._momentum, weight)
         if self.running.shape[1]:
             self.average_running.lerp_(self.running, weight)
 
@@ -199,7 +225,7 @@ class Population:
         self.weights, self.average, self.alive = self.weights[rows], self.average[rows], self.alive[rows]
         self.running, self.average_running = self.running[rows], self.average_running[rows]
         self.counters = self.counters[rows]
-        self.rule_state = {k: v[rows] if v.ndim else v for k, v in self.rule_state.items()}
+        self._descent.keep(settings)
         self._arrange()
 
     def network(self, row: Float[Tensor, " numbers"], setting: Setting, stream: int) -> nn.Module:
@@ -209,10 +235,15 @@ class Population:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that later steps depend on: tensors, and plain values for JSON."""
         tensors = {name: getattr(self, name) for name in _STATE}
-        tensors |= {f"rule.{k}": v for k, v in self.rule_state.items()}
+        moved, rules = self._descent.save()
         frozen = [{"setting": s.to_json(), "stream": f, "step": t} for (s, f), t in self.frozen_at.items()]
-        plain = {"step": self.step, "settings": [s.to_json() for s in self.settings], "frozen": frozen}
-        return {k: v.clone() for k, v in tensors.items()}, plain
+        plain = {
+            "step": self.step,
+            "settings": [s.to_json() for s in self.settings],
+            "frozen": frozen,
+            "rules": rules,
+        }
+        return {k: v.clone() for k, v in tensors.items()} | moved, plain
 
     def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
         """Goes back to a saved state; the run that follows is bit for bit the uninterrupted one."""
@@ -229,6 +260,7 @@ class Population:
         self.settings, self.step = settings, int(plain["step"])
         for name in _STATE:
             setattr(self, name, tensors[name].to(device))
-        self.rule_state = {k.removeprefix("rule."): v.to(device) for k, v in tensors.items() if k.startswith("rule.")}
+        self._descent = self._start()
+        self._descent.load(tensors, plain.get("rules", ()), device)
         self.frozen_at = {(Setting.from_json(f["setting"]), f["stream"]): f["step"] for f in plain["frozen"]}
         self._arrange()

@@ -154,8 +154,11 @@ class Descent:
     def keep(self, settings: Sequence[int]) -> None:
         """Goes on with these settings (their places now), in this order, which does not mix the rules' settings."""
         device = next((v.device for p in self.parts for v in p.stepper.state.values()), torch.device("cpu"))
-        kept, first = [], 0
-        for index, group in groupby(settings, key=lambda s: next(i for i, p in enumerate(self.parts) if s in p.settings)):
+        kept: list[Part] = []
+        first = 0
+        for index, group in groupby(
+            settings, key=lambda s: next(i for i, p in enumerate(self.parts) if s in p.settings)
+        ):
             part, places = self.parts[index], list(group)
             if any(part.stepper is other.stepper for other in kept):
                 raise InputError("The settings of one rule must stay together.", fix="Keep them in their order.")
