@@ -81,7 +81,8 @@ def assess(
     """Judges the predictor on rows that took no part in choosing it, or, without such rows, out of fold."""
     judged = _judged(declared, outcome)
     looks, looked = _looks(declared, run)
-    findings = [*declared.findings, *_divergence(outcome), *looked]
+    notice = outcome.notice
+    findings = [*declared.findings, *([notice] if notice else []), *_divergence(outcome), *looked]
     quoted = _score(declared, judged, declared.metric)
     differences = [_difference(declared, judged, b) for b in baselines]
     searched = _optimism(declared, outcome)
@@ -208,13 +209,15 @@ def _looks(declared: Declared, run: Run | None) -> tuple[int, list[Finding]]:
 
 def _optimism(declared: Declared, outcome: Outcome) -> Optimism | None:
     """How much better the best setting looks than it is, where row scores were kept."""
-    scores = [t.row_scores for t in outcome.search.tracks.values() if t.row_scores is not None]
-    if len(scores) < 2:
+    kept = [t for t in outcome.search.tracks.values() if t.row_scores is not None]
+    if len(kept) < 2:
         return None
+    scores = np.stack([t.row_scores for t in kept])
+    losses = np.stack([t.row_losses for t in kept]) if all(t.row_losses is not None for t in kept) else None
     rows = outcome.search.judged_rows
     units = None if declared.splits.unit == "row" else declared.splits.units[rows]
     weights = None if declared.weights is None else declared.weights[rows]
-    return optimism(np.stack(scores), declared.metric, units=units, weights=weights)
+    return optimism(scores, declared.metric, losses=losses, units=units, weights=weights)
 
 
 def _quality(declared: Declared, outcome: Outcome, baselines: Sequence[Baseline]) -> FitQuality:

@@ -9,7 +9,7 @@ from math import ceil
 from tutti.learn._recipe import Recipe
 from tutti.optim import Rule, Schedule
 from tutti.search import JUDGING_ROWS, Grid, Judge, torch_threads
-from tutti.training import ExecutorName, Plan, Population, Problem, Program, Rung, stacks
+from tutti.training import Carried, ExecutorName, Plan, Population, Problem, Program, Rung, carry
 
 EVALUATIONS = 16  # how often a population is judged on its way
 TIMED_STEPS = 3
@@ -46,6 +46,7 @@ class Trial:
     problem: Problem
     judge: Judge
     program: Program
+    carried: Carried
     executor: ExecutorName
     threads: int
     fixed: float  # seconds of a step that do not depend on the number of settings
@@ -140,6 +141,7 @@ class Ladder:
             average_every=max(1, min(4, horizon // EVALUATIONS)),
             rungs=_rungs(settings, horizon, race=step.race) if self.rungs else (),
             threads=trial.threads,
+            draws=trial.carried.draws,
         )
         seconds = trial.cost(plan, settings)
         return Choice(trial=trial, grid=grid, plan=plan, seconds=seconds, shortened=shortened, raced=step.race)
@@ -151,9 +153,10 @@ class Ladder:
         """
         problem, judge = self.make(folds)
         program = Program(problem, self.recipe.batch_size)
-        executors: list[ExecutorName] = ["stacked" if stacks(program.template) else "vmapped", "looped"]
+        carried = carry(program)
+        executors: list[ExecutorName] = ["looped"] if carried.executor == "looped" else [carried.executor, "looped"]
         if not self.timed:
-            return self._counted(folds, problem, judge, program, executors[0])
+            return self._counted(folds, problem, judge, program, carried)
         trials: list[Trial] = []
         began = time.perf_counter()
         for executor, threads in product(executors, sorted({1, self.threads})):
@@ -167,6 +170,7 @@ class Ladder:
                     problem=problem,
                     judge=judge,
                     program=program,
+                    carried=carried,
                     executor=executor,
                     threads=threads,
                     fixed=fixed,
@@ -175,7 +179,7 @@ class Ladder:
             )
         return min(trials, key=lambda t: t.fixed + 8 * t.each)
 
-    def _counted(self, folds: int, problem: Problem, judge: Judge, program: Program, executor: ExecutorName) -> Trial:
+    def _counted(self, folds: int, problem: Problem, judge: Judge, program: Program, carried: Carried) -> Trial:
         """A trial priced by its multiply-adds: three passes a batch, and the evaluation that ends a segment."""
         segment = max(1, ceil(self.horizon(folds) / EVALUATIONS))
         judged = _judged(problem) / segment
@@ -185,7 +189,8 @@ class Ladder:
             problem=problem,
             judge=judge,
             program=program,
-            executor=executor,
+            carried=carried,
+            executor=carried.executor,
             threads=1,  # two on a busy machine wait for each other ten times longer than one works
             fixed=STEP_SECONDS,
             each=work / FLOPS,

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tutti.core import InputError, Observer, Setting
+from tutti.core import Finding, InputError, Observer, Setting
 from tutti.learn._declare import Declared
 from tutti.learn._ladder import Choice, Ladder, Trial
 from tutti.learn._network import Network, network_for
@@ -20,7 +20,7 @@ from tutti.optim import Rule, Schedule
 from tutti.predictor import Predictor
 from tutti.search import Candidate, Decision, Grid, Search, default_grid, torch_threads
 from tutti.tasks import Affine
-from tutti.training import Plan, Population, Program
+from tutti.training import Carried, Plan, Population, Program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,7 @@ class Outcome:
     folds: int
     refitted: bool
     lines: tuple[str, ...]
+    notice: Finding | None
     rows: Int[np.ndarray, " rows"]
     out_of_fold: Float[np.ndarray, "rows out"]
 
@@ -128,6 +129,7 @@ class Training:
             problem=problem,
             judge=judge,
             program=program,
+            carried=Carried(executor=told.plan.executor, draws=told.plan.draws),
             executor=told.plan.executor,
             threads=told.plan.threads,
             fixed=0.0,
@@ -152,6 +154,8 @@ class Training:
         ]
         if folds < len(self.declared.splits.folds):
             lines.append("Too dear for all folds in the time: one hold-out fold judges the settings")
+        if choice.trial.carried.notice:
+            lines.append(choice.trial.carried.notice.message)
         if choice.shortened:
             lines.append("Fewer passes than the recipe's, to end in time")
         if choice.seconds:
@@ -197,8 +201,7 @@ class Training:
         assert best is not None
         refit = self.declared.splits.ordered if self.options.refit is None else self.options.refit
         refitted = refit and not search.interrupted
-        networks = [search.program.network(w, best.setting, f).cpu() for f, w in enumerate(best.rows)]
-        ensemble = self._predictor(networks, search.judge.affines)
+        ensemble = self.ensemble(search)
         rows, out_of_fold = self._out_of_fold(ensemble, choice)
         return Outcome(
             predictor=self._refitted(best, choice) if refitted else ensemble,
@@ -208,9 +211,17 @@ class Training:
             folds=choice.trial.folds,
             refitted=refitted,
             lines=self.lines(choice),
+            notice=choice.trial.carried.notice,
             rows=rows,
             out_of_fold=out_of_fold,
         )
+
+    def ensemble(self, search: Search) -> Predictor:
+        """The fold members of the best candidate."""
+        best = search.best
+        assert best is not None
+        networks = [search.program.network(w, best.setting, f).cpu() for f, w in enumerate(best.rows)]
+        return self._predictor(networks, search.judge.affines)
 
     def _out_of_fold(self, ensemble: Predictor, choice: Choice) -> tuple[np.ndarray, np.ndarray]:
         """Every validated row and its prediction by the member that did not train on it (the mean of several)."""
