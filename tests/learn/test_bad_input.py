@@ -230,6 +230,13 @@ def test_every_member_diverging_is_said(table: pd.DataFrame, cheap: dict[str, An
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"seed": None}, "seed is None; expected a whole number"),
     ({"folds": "5"}, "folds is '5'; expected a whole number"),
+    ({"folds": "x"}, "folds is 'x'; expected a whole number"),
+    ({"folds": 2.5}, "folds is 2.5; expected a whole number"),
+    ({"folds": True}, "folds is True; expected a whole number"),
+    ({"folds": {"5": 1}}, "folds is {'5': 1}; expected a whole number"),
+    ({"folds": [1, 2]}, "Fold 0 is '1'; expected a pair of lists of row numbers"),
+    ({"folds": [[[0.5, 1, 2, 3], [4, 5]]]}, "The training rows of fold 0 are '[0.5 1.  2.  3. ]'; expected a list"),
+    ({"folds": [[[0, 1, 2, 3], ["a"]]]}, "The validation rows of fold 0 are"),
     ({"gap": "3 days"}, "gap is '3 days'; expected a whole number"),
     ({"epochs": "ten"}, "epochs is 'ten'; expected a number"),
     ({"batch_size": 2.5}, "batch_size is 2.5; expected a whole number"),

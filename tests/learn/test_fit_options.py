@@ -200,7 +200,7 @@ def test_the_seed_decides_everything(wine: pd.DataFrame, cheap: dict[str, Any], 
 
 
 def test_folds_and_setting_are_followed(wine: pd.DataFrame, cheap: dict[str, Any]) -> None:
-    model = tutti.fit(wine, **ONE, setting={"dropout": 0.3}, optimizer="sgd", **{**cheap, "folds": 4})
+    model = tutti.fit(wine, **ONE, setting={"dropout": 0.3}, optimizer="sgd", **{**cheap, "folds": np.int64(4)})
     assert len(model.predictor.networks) == 4
     assert model.result["best"]["dropout"] == 0.3
     assert "sgd" in model.result["details"]["plan"][1]

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from tutti.cli._text import clean, quoted
-from tutti.core import Observer
+from tutti.core import Interrupted, Observer
 from tutti.runs import Run
 
 
@@ -40,6 +40,9 @@ def observe(*, to_stderr: bool, quiet: bool, reading: str) -> Iterator[Observer]
             from tutti.cli._log import LogObserver
 
             yield LogObserver(screen)
+    except Interrupted as stop:
+        say_saved(stop.folder, "Interrupted before it was judged. The model")
+        raise typer.Exit(130) from stop
     except KeyboardInterrupt as stop:
         warn = console(to_stderr=True)
         warn.print("Stopped before there was a model to save.")
@@ -51,8 +54,13 @@ def stop_if_interrupted(run: Path | None) -> None:
     """After a Ctrl-C that let the fit end with the best so far: says how to go on, and exits."""
     if run is None or Run.open(run).status != "interrupted":
         return
+    say_saved(run, "Interrupted. The best so far")
+    raise typer.Exit(130)
+
+
+def say_saved(run: Path, what: str) -> None:
+    """Says what an interrupted run has saved, and how to go on."""
     screen = console(to_stderr=True)
     folder = clean(str(run))
-    screen.print(f"Interrupted. The best so far is saved in {folder} and may be used.", soft_wrap=True)
+    screen.print(f"{what} is saved in {folder} and may be used.", soft_wrap=True)
     screen.print(f"Go on with: tutti fit --resume {quoted(folder)}", soft_wrap=True)
-    raise typer.Exit(130)

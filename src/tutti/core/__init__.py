@@ -4,6 +4,7 @@ from tutti.core._config import Config as Config
 from tutti.core._config import configure as configure
 from tutti.core._errors import InputError as InputError
 from tutti.core._errors import InputTypeError as InputTypeError
+from tutti.core._errors import Interrupted as Interrupted
 from tutti.core._errors import nearest as nearest
 from tutti.core._errors import unknown as unknown
 from tutti.core._events import Board as Board

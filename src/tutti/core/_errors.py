@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -19,6 +20,14 @@ class InputError(ValueError):
 
 class InputTypeError(InputError, TypeError):
     """An argument of the wrong Python type. Both a ValueError and a TypeError."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C when there was a model to keep, which was not yet judged: `folder` holds it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(f"Stopped; the unjudged model is in {folder}.")
 
 
 def nearest(name: str, options: Iterable[str]) -> str | None:

@@ -53,10 +53,28 @@ def given_folds(asked: Declaration, folds: Pairs | Splitter, pool: Rows) -> list
             raise InputError(f"The given splitter fails: {error}") from error
     else:
         pairs = folds
-    made = [Fold(train=np.sort(train), validation=np.sort(judged)) for train, judged in pairs]
+    made = [_given_fold(place, pair) for place, pair in enumerate(pairs)]
     if not made:
         raise InputError("No folds were given.", fix="Give at least one pair of training and validation rows.")
     return made
+
+
+def _given_fold(place: int, pair: Any) -> Fold:
+    """A fold of a pair of row numbers, in ascending order."""
+    try:
+        train, judged = (np.asarray(part) for part in pair)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"Fold {place} is {str(pair)[:60]!r}; expected a pair of lists of row numbers.",
+            fix="For example: folds=[([0, 1, 2, 3], [4, 5]), ([2, 3, 4, 5], [0, 1])].",
+        ) from None
+    for what, part in (("training", train), ("validation", judged)):
+        if part.ndim != 1 or (part.dtype.kind not in "iu" and len(part)):
+            raise InputError(
+                f"The {what} rows of fold {place} are {str(part)[:60]!r}; expected a list of row numbers.",
+                fix="A mask becomes one by numpy.flatnonzero.",
+            )
+    return Fold(train=np.sort(train).astype(np.int64), validation=np.sort(judged).astype(np.int64))
 
 
 def _row_folds(asked: Declaration, pool: Rows) -> list[Fold]:

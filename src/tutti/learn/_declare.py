@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -148,7 +149,7 @@ def _splits(
         classes=task.classes if classes else (),
         test_size=size,
         test_rows=test_rows,
-        folds=options.folds,
+        folds=int(options.folds) if isinstance(options.folds, Integral) else options.folds,
         groups=table.group,
         time=table.time,
         series=table.series,

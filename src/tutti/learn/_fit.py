@@ -1,13 +1,14 @@
 """`tutti.fit`: from a source to a judged and saved model."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from tutti.core import Observer
+from tutti.core import InputError, Interrupted, Observer
 from tutti.learn._assess import Assessment, assess, run_baselines
 from tutti.learn._declare import Declared, declare
 from tutti.learn._folder import BASELINES, write_declared, write_plan
@@ -16,7 +17,8 @@ from tutti.learn._options import Options
 from tutti.learn._progress import PATIENCE, Clock
 from tutti.learn._train import Outcome, Told, Training
 from tutti.report import write_report
-from tutti.runs import Run, environment
+from tutti.runs import Run, environment, refuse_taken
+from tutti.search import Search
 
 
 def fit(
@@ -49,6 +51,8 @@ def fit(
     chosen = Options.of({**options, "target": target})
     clock = Clock.start(chosen.seconds, began)
     watcher = observer or Observer()
+    if chosen.out is not None:
+        refuse_taken(Path(chosen.out))  # before minutes are spent on reading
     declared = declare(source, chosen, watcher)
     Training(declared, chosen)  # a network that cannot be built is told before there is a folder
     run = Run.create(None if chosen.out is None else Path(chosen.out), _name(declared.table.source))
@@ -91,7 +95,24 @@ def train_and_judge(
     """Baselines, ladder, search, predictor, judgement; all that is known goes into the run folder, if any.
 
     timed: False chooses what to train without looking at the clock, so that equal seeds give equal predictions.
+
+    A Ctrl-C after the search saves the ensemble, unjudged, and raises `Interrupted`; whatever else ends it early
+    is told in the run's status.
     """
+    with _ends_told(run):
+        return _train_and_judge(declared, options, clock, observer, run, told, baselines_told, timed)
+
+
+def _train_and_judge(
+    declared: Declared,
+    options: Options,
+    clock: Clock,
+    observer: Observer,
+    run: Run | None,
+    told: Told | None,
+    baselines_told: Mapping[str, Any] | None,
+    timed: bool,
+) -> Fitted:
     training = Training(declared, options)
     baselines = run_baselines(declared, options, clock.for_baselines(), observer, baselines_told)
     if run is not None:
@@ -115,12 +136,41 @@ def train_and_judge(
     search.run()
     if run is not None:
         write_plan(run, choice, training.made, grid, search.decisions)
-    outcome = training.outcome(search, choice)
-    assessment = assess(declared, options, outcome, baselines, clock, run)
+    with _ensemble_kept(run, training, search):
+        outcome = training.outcome(search, choice)
+        assessment = assess(declared, options, outcome, baselines, clock, run)
     if run is not None:
         _write_outcome(run, outcome, assessment, interrupted=search.interrupted)
     observer.on_result(assessment.result)
     return Fitted(declared=declared, outcome=outcome, assessment=assessment, run=run)
+
+
+@contextmanager
+def _ends_told(run: Run | None) -> Iterator[None]:
+    """Marks the run of a fit that ends early: "interrupted", or "failed" with the reason."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        stopped = isinstance(error, KeyboardInterrupt)
+        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        with suppress(InputError):  # the disk may be what failed
+            if run is not None and not run.sealed:
+                run.set_status("interrupted" if stopped else "failed", "" if stopped else reason)
+        raise
+
+
+@contextmanager
+def _ensemble_kept(run: Run | None, training: Training, search: Search) -> Iterator[None]:
+    """Saves the ensemble, unjudged, where a Ctrl-C ends what comes after the search."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if run is None:
+            raise
+        run.remove("result.json")  # of a run that was resumed: it judged another model
+        training.ensemble(search).save(run)
+        run.seal("interrupted")
+        raise Interrupted(run.folder) from stop
 
 
 class _Checkpoints:

@@ -1,5 +1,6 @@
 """What a fit writes into its run folder, and how a later command finds it again."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,16 @@ BASELINES = "baselines.json"  # what the baselines chose, so that a resumed run 
 
 def write_declared(run: Run, declared: Declared, options: Options, source: Any) -> None:
     """Writes config, schema, task and splits: everything that was decided before training."""
-    where = str(source) if isinstance(source, str | Path) else None
+    plain = options.to_json()
+    if isinstance(options.test, str | Path):
+        plain["test"] = _kept_path(run, options.test)
     run.write_json(
         "config.json",
         {
-            "source": where,
+            "source": _kept_path(run, source) if isinstance(source, str | Path) else None,
             "source_name": declared.table.source,
             "data": declared.table.fingerprint,
-            "options": options.to_json(),
+            "options": plain,
         },
     )
     run.write_json("schema.json", declared.schema.to_json())
@@ -39,6 +42,29 @@ def write_declared(run: Run, declared: Declared, options: Options, source: Any) 
     for number, fold in enumerate(splits.folds):
         tensors |= {f"fold.{number}.train": fold.train, f"fold.{number}.validation": fold.validation}
     run.write_tensors("splits.safetensors", {k: np.ascontiguousarray(v) for k, v in tensors.items()})
+
+
+def _kept_path(run: Run, source: str | Path) -> Any:
+    """{"file": path from the run's folder} of a file, so that both can be moved together and be found from any
+    working folder; else the bundled name."""
+    if not Path(source).is_file():
+        return str(source)
+    path = Path(source).resolve()
+    try:
+        return {"file": Path(os.path.relpath(path, run.folder.resolve())).as_posix()}
+    except ValueError:  # another drive of Windows
+        return {"file": path.as_posix()}
+
+
+def _found_path(run: Run, kept: Any) -> Any:
+    """What `_kept_path` kept, as a path from the working folder."""
+    if not (isinstance(kept, Mapping) and "file" in kept):
+        return kept
+    path = os.path.normpath(run.folder.resolve() / kept["file"])
+    try:
+        return os.path.relpath(path)
+    except ValueError:  # another drive of Windows
+        return path
 
 
 def read_splits(run: Run) -> Splits:
@@ -93,14 +119,15 @@ def read_plan(run: Run, *, decisions: bool) -> Told:
 def read_options(run: Run, source: Any = None) -> tuple[Any, Options, Mapping[str, Any]]:
     """(source, options, config) of a run; data that were in memory must be given again as `source`."""
     config = run.read_json("config.json")
-    options: Mapping[str, Any] = config["options"]
+    options: dict[str, Any] = config["options"]
+    options["test"] = _found_path(run, options["test"])
     for name, value in options.items():
         if isinstance(value, dict) and "in memory" in value:
             raise InputError(
                 f"This run was given {name} as a Python object ({value['in memory']}), which a folder cannot hold.",
                 fix="Repeat it from Python with the same arguments and seed.",
             )
-    source = config["source"] if source is None else source
+    source = _found_path(run, config["source"]) if source is None else source
     if source is None:
         raise InputError(
             "This run was fitted on data in memory, which its folder does not hold.",

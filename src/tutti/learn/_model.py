@@ -60,6 +60,10 @@ class Model:
     @property
     def score_(self) -> float:
         """The score to quote for this model, out of sample."""
+        if not self.result:
+            raise InputError(
+                "This model was stopped before it was judged.", fix="Go on with: tutti fit --resume FOLDER"
+            )
         test = self.result.get("test")
         if test is not None:
             return float(test["value"])
@@ -108,7 +112,8 @@ class Model:
             score(name, target, raw, units=units, weights=table.weight).to_json()
             for name in metrics_for(self.task.kind)
         ]
-        first = self.result["details"]["metric"]["name"]
+        known = self.result.get("details", {}).get("metric", {})
+        first = known.get("name", self.task.default_metric)
         return {"rows": len(raw), "metric": first, "metrics": scores}
 
     def write_predictions(self, source: Any, path: str | Path) -> int:
@@ -144,16 +149,17 @@ def _cell(value: Any) -> str:
 
 
 def load(folder: str | Path, *, model: Any = None) -> Model:
-    """The model of a finished or interrupted run. `model`: the module or function that was fitted, where it was
-    your own.
+    """The model of a finished or interrupted run; `result` is empty where it was stopped before it was judged.
+    `model`: the module or function that was fitted, where it was your own.
 
     Raises InputError where the folder is no run, was changed, or was written by a newer version.
     """
     run = Run.open(folder)
     run.verify()
-    if run.status == "running" and not run.has("model.json"):
+    if not run.has("model.json"):
+        reason = run.summary().reason
         raise InputError(
-            f"{folder} holds no model yet: its training did not end.",
+            f"{folder} holds no model yet: its training {f'failed ({reason})' if reason else 'did not end'}.",
             fix=f"Go on with it: tutti fit --resume {folder}",
         )
     options = run.read_json("config.json")["options"]
@@ -161,7 +167,7 @@ def load(folder: str | Path, *, model: Any = None) -> Model:
     return Model(
         Predictor.load(run, build),
         Schema.from_json(run.read_json("schema.json")),
-        run.read_json("result.json"),
+        run.read_json("result.json") if run.has("result.json") else {},
         run,
         {"header": options["header"], "delimiter": options["delimiter"]},
     )

@@ -83,9 +83,9 @@ class Options:
         self._check_training()
 
     def _check_types(self) -> None:
-        if isinstance(self.folds, str | float) or self.folds is None:
+        if not _may_be_folds(self.folds):
             raise InputTypeError(
-                f"folds is {self.folds!r}; expected a whole number.",
+                f"folds is {self.folds!r:.60}; expected a whole number.",
                 fix="Or give (train, validation) pairs of row numbers, or a splitter.",
             )
         default = {f.name: f.default for f in fields(self)}
@@ -151,6 +151,13 @@ class Options:
         plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
         kept = {n: GIVEN for n in ("folds", "gap") if not isinstance(getattr(self, n), Integral)}
         return plain | kept
+
+
+def _may_be_folds(given: Any) -> bool:
+    """Whether this can be folds: a whole number, pairs or a splitter. What pairs hold is checked by the splits."""
+    if isinstance(given, bool | str | bytes | Mapping):
+        return False
+    return isinstance(given, Integral | Iterable) or hasattr(given, "split")
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ from tutti.learn._folder import BASELINES, read_options, read_plan, read_splits,
 from tutti.learn._model import Model
 from tutti.learn._options import Options
 from tutti.learn._progress import Clock
-from tutti.runs import Run, environment
+from tutti.runs import Run, environment, refuse_taken
 
 
 def rerun(
@@ -26,6 +26,8 @@ def rerun(
     Returns the new model and the comparison: {"identical": bool, "largest_difference": of the test or
     out-of-fold predictions, "score": [first, second]}.
     """
+    if out is not None:
+        refuse_taken(out)  # before minutes are spent on reading
     first = Run.open(folder)
     first.verify()
     if first.status != "finished":

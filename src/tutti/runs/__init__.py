@@ -8,3 +8,4 @@ from tutti.runs._run import Run as Run
 from tutti.runs._run import RunStatus as RunStatus
 from tutti.runs._run import RunSummary as RunSummary
 from tutti.runs._run import list_runs as list_runs
+from tutti.runs._run import refuse_taken as refuse_taken

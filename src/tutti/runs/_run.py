@@ -26,7 +26,7 @@ from tutti.runs._tensors import Array, decode_arrays, decode_tensors, encode_ten
 FORMAT = 1
 """The number of the folder's layout. It grows when an older tutti could no longer read a new folder."""
 
-RunStatus = Literal["running", "interrupted", "finished"]
+RunStatus = Literal["running", "interrupted", "failed", "finished"]
 
 HEAD, MANIFEST, LOG = "run.json", "manifest.json", "log.jsonl"
 
@@ -40,6 +40,7 @@ class RunSummary:
     status: RunStatus
     created: str  # UTC, ISO 8601
     tutti: str  # the version that wrote it
+    reason: str = ""  # why it failed
 
 
 class Run:
@@ -92,7 +93,7 @@ class Run:
 
     @property
     def status(self) -> RunStatus:
-        """ "running" (or killed), "interrupted" or "finished"."""
+        """ "running" (or killed), "interrupted", "failed" or "finished"."""
         return self.summary().status
 
     @property
@@ -108,14 +109,22 @@ class Run:
             status=head["status"],
             created=head["created"],
             tutti=head["tutti"],
+            reason=str(head.get("reason", "")),
         )
 
-    def set_status(self, status: RunStatus) -> None:
-        self.write_json(HEAD, self._read_head() | {"status": status})
+    def set_status(self, status: RunStatus, reason: str = "") -> None:
+        """Writes the status; of a failed run the reason too."""
+        self.write_json(HEAD, self._read_head() | {"status": status, "reason": reason})
 
     def has(self, file: str) -> bool:
         """Whether the run holds this file."""
         return (self.folder / _plain_name(file)).is_file()
+
+    def remove(self, file: str) -> None:
+        """Removes a file that the run may hold."""
+        self._unseal()
+        with disk_errors(self.folder / file):
+            (self.folder / _plain_name(file)).unlink(missing_ok=True)
 
     def write_json(self, file: str, value: Any) -> None:
         """Writes `value` as JSON, atomically. NaN and infinities become null; numpy and torch values are taken."""
@@ -247,17 +256,25 @@ def list_runs(root: Path | str = "runs") -> list[RunSummary]:
     return sorted(found, key=lambda run: (run.created, run.name))
 
 
-def _empty_folder(folder: Path) -> Path:
-    """Makes the folder that the user named; one that holds anything is refused."""
+def refuse_taken(folder: Path | str) -> None:
+    """InputError where a run cannot be made in the folder that the user named, as it is a file or holds anything."""
+    folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, not a folder.", fix="Choose another --out.")
     with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
+        if folder.is_dir() and any(folder.iterdir()):
             raise InputError(
                 f"{folder} exists and is not empty; a run is never overwritten.",
                 fix="Choose another --out, or leave it out: default names count up.",
             )
+
+
+def _empty_folder(folder: Path) -> Path:
+    """Makes the folder that the user named; one that holds anything is refused."""
+    refuse_taken(folder)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    refuse_taken(folder)
     return folder
 
 
