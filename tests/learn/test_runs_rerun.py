@@ -86,6 +86,8 @@ def test_a_diverging_rate_diverges_again(wine_csv: Path, cheap: dict[str, Any]) 
     first = tutti.fit(wine_csv, **ONE, **options, out="run")
     assert first.result["members"]["diverged"] == 3
     assert [f["kind"] for f in first.result["findings"]].count("diverged") == 1
+    message = next(f["message"] for f in first.result["findings"] if f["kind"] == "diverged")
+    assert "is too high" in message or "overflow" in message
     assert_identical("run", "again", rerun("run", out="again")[1])
 
 

@@ -54,6 +54,7 @@ def make(digits: tuple[np.ndarray, np.ndarray]) -> Make:
         horizon: int = 50,
         rule: object = None,
         target: Tensor | None = None,
+        loss: Callable[..., Tensor] = cross_entropy,
         **plan: object,
     ) -> Population:
         x, y = digits
@@ -67,7 +68,7 @@ def make(digits: tuple[np.ndarray, np.ndarray]) -> Make:
             target=torch.tensor(y) if target is None else target,
             streams=streams,
             build=lambda: build().to(dtype),
-            loss=cross_entropy,
+            loss=loss,
         )
         values = {"segment": 10, "batch_size": 32, "threads": 1, **plan}
         chosen = Plan(executor=executor, horizon=horizon, **values)

@@ -188,12 +188,16 @@ def _divergence(outcome: Outcome) -> list[Finding]:
     if not gone:
         return []
     rates = sorted({s.learning_rate for s in gone})
+    known = outcome.search.autopsies
+    first = min(known, key=lambda a: a.setting.learning_rate, default=None)
+    seen = "" if first is None else f" At step {first.step:,} of learning rate {first.setting.learning_rate:g}: "
+    why = "Lower rates if you need them." if first is None else first.cause
     return [
         Finding(
             kind="diverged",
             where=", ".join(f"{r:g}" for r in rates),
-            message=f"{len(gone)} settings diverged (learning rates {rates[0]:g} to {rates[-1]:g}): their loss "
-            "was no longer finite, they were frozen and their neighbours went on. Lower rates if you need them.",
+            message=f"{len(gone)} settings diverged (learning rates {rates[0]:g} to {rates[-1]:g}): they were "
+            f"frozen and their neighbours went on.{seen or ' '}{why}",
             severity="notice",
         )
     ]

@@ -16,11 +16,12 @@ from tutti.optim import Rule, Schedule
 from tutti.search._grid import Grid
 from tutti.search._judge import Judge
 from tutti.search._record import Candidate, Decision, Point, Track
-from tutti.training import Plan, Population, Problem, Program
+from tutti.training import Autopsy, Plan, Population, Problem, Program
 
 TRAIN_ROWS = 256  # training rows of each fold on which the training score is measured
 JUDGING_ROWS = 40_000  # validation rows, over all folds, on which settings are judged while training
 ROW_SCORES = 20_000_000  # row scores are kept up to this many numbers in all
+AUTOPSIES = 3  # diverged settings that are looked into
 _SAMPLE_KEY = 0x5A11
 FIXED_SHARE = 0.2  # of a step's time that does not depend on the number of settings
 
@@ -70,6 +71,7 @@ class Search:
         self.program = program or Program(problem, plan.batch_size)
         self.tracks: dict[Setting, Track] = {}
         self.decisions: list[Decision] = []
+        self.autopsies: list[Autopsy] = []
         self.best: Candidate | None = None
         self.interrupted = self.stopped = False
         self.stage = 0
@@ -101,8 +103,9 @@ class Search:
             if track.status == "training" and not self.interrupted:
                 track.status = "finished"
         if self.best is None:
+            seen = f" {self.autopsies[0].cause}" if self.autopsies else ""
             raise InputError(
-                "Every member of the population diverged.",
+                f"Every member of the population diverged.{seen}",
                 fix="Lower the learning rates (--learning-rate 1e-4) and look for extreme values in the data.",
             )
         return self.best
@@ -113,12 +116,25 @@ class Search:
                 continue
             began = time.monotonic()
             loss = self.population.run(last)
+            self._look_into_deaths()
             self._evaluate(loss)
             self._decide(time.monotonic() - began)
             self._show()
             self._save()
             if self.stopped or self.interrupted or self._end_stage:
                 return
+
+    def _look_into_deaths(self) -> None:
+        """Finds the step, the layer and the likely cause of the first members that diverged, by replaying them."""
+        dead = np.argwhere(self.population.diverged().cpu().numpy())
+        known = {found.setting for found in self.autopsies}
+        for place, stream in dead[np.argsort([self.population.settings[i].learning_rate for i, _ in dead])]:
+            if len(self.autopsies) < AUTOPSIES and self.population.settings[place] not in known:
+                found = self.population.autopsy(int(place), int(stream))
+                if found is not None:
+                    self.autopsies.append(found)
+                    self.log({"event": "autopsy", **found.to_json()})
+                    known.add(found.setting)
 
     def _evaluate(self, loss: Tensor) -> None:
         """Judges every setting on all folds, and updates tracks and the best candidate."""
@@ -144,6 +160,9 @@ class Search:
                 track.row_scores = self._pooled(
                     [judge.row_scores(rows, held[f][i]) for f, rows in enumerate(self._held)]
                 )
+                track.row_losses = self._pooled(
+                    [judge.row_losses(rows, held[f][i]) for f, rows in enumerate(self._held)]
+                )
             if self._ahead(point, self.best.point if self.best else None):
                 self.best = Candidate(setting=setting, point=point, rows=population.member_rows(i))
 
@@ -157,12 +176,10 @@ class Search:
         return (np.bincount(self._places, weights=values) / counts).astype(np.float32)
 
     def _ahead(self, point: Point, other: Point | None) -> bool:
-        """Whether a point is strictly better: by its score, and by its tie-breaker between equal scores."""
+        """Whether a point is strictly better than another, or than none."""
         if np.isnan(point.score):
             return False
-        if other is None or self.judge.better(point.score, other.score):
-            return True
-        return point.score == other.score and point.tie < other.tie
+        return other is None or self._order(point) < self._order(other)
 
     def _ranking(self) -> list[int]:
         """Places of the population's settings, best latest point first; diverged ones are left out."""
@@ -218,10 +235,8 @@ class Search:
         return len(own) if leader is None else sum(self._order(p) <= self._order(leader) for p in own)
 
     def _order(self, point: Point) -> tuple[float, float]:
-        """Smaller is better: the score, then its tie-breaker."""
-        if np.isnan(point.score):
-            return (float("inf"), float("inf"))
-        return (-point.score if self.judge.higher_is_better else point.score, point.tie)
+        """Smaller is better."""
+        return self.judge.order(point.score, point.tie)
 
     def _fitting(self, seconds: float, settings: int, keep: int) -> tuple[int, bool]:
         """How many of the `keep` settings can go on to the horizon in the time left, at the pace of the last segment
@@ -360,6 +375,8 @@ class Search:
         for i, track in enumerate(self.tracks.values()):
             if track.row_scores is not None:
                 tensors[f"rows.{i}"] = torch.from_numpy(track.row_scores)
+            if track.row_losses is not None:
+                tensors[f"losses.{i}"] = torch.from_numpy(track.row_losses)
         best = None
         if self.best is not None:
             tensors["best"] = self.best.rows
@@ -369,6 +386,7 @@ class Search:
             "population": plain,
             "tracks": [t.to_json() for t in self.tracks.values()],
             "decisions": [d.to_json() for d in self.decisions],
+            "autopsies": [a.to_json() for a in self.autopsies],
             "best": best,
         }
 
@@ -378,6 +396,8 @@ class Search:
         for i, track in enumerate(tracks):
             if f"rows.{i}" in tensors:
                 track.row_scores = tensors[f"rows.{i}"].numpy()
+            if f"losses.{i}" in tensors:
+                track.row_losses = tensors[f"losses.{i}"].numpy()
         self.stage = int(plain["stage"])
         population = {k.removeprefix("population."): v for k, v in tensors.items() if k.startswith("population.")}
         settings = [Setting.from_json(s) for s in plain["population"]["settings"]]
@@ -385,6 +405,7 @@ class Search:
         self.population.restore(population, plain["population"])
         self.tracks = {t.setting: t for t in tracks}
         self.decisions = [Decision.from_json(d) for d in plain["decisions"]]
+        self.autopsies = [Autopsy.from_json(a) for a in plain["autopsies"]]
         self.best = None
         if plain["best"] is not None:
             setting = Setting.from_json(plain["best"]["setting"])

@@ -1,5 +1,6 @@
 """The population engine: members, plan, executors, steps."""
 
+from tutti.training._autopsy import Autopsy as Autopsy
 from tutti.training._carry import Carried as Carried
 from tutti.training._carry import carry as carry
 from tutti.training._executors import stacks as stacks

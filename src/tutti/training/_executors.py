@@ -122,7 +122,7 @@ class Group:
         inputs, target = tuple(self._spread(x) for x in inputs), self._spread(target)
         key = keys[self.streams[0]] if self.mode == "looped" else keys
         output, extra = self._forward(inputs, key)
-        loss = self._loss(output, target, None if weights is None else self._spread(weights))
+        loss = self.losses(output, target, None if weights is None else self._spread(weights))
         for term in extra:
             loss = loss + term
         total = loss if self.mode == "looped" else loss.sum()
@@ -174,7 +174,8 @@ class Group:
             return x
         return x.expand(len(self.settings), *x.shape).reshape(self.members, *x.shape[1:])
 
-    def _loss(self, output: Tensor, target: Tensor, weights: Tensor | None) -> Float[Tensor, "*member"]:
+    def losses(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Float[Tensor, "*member"]:
+        """Each member's mean loss, without the terms that layers add."""
         k = self.program.replicas
         if k > 1:
             output = rearrange(output, "... batch k out -> ... (batch k) out")

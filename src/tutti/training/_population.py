@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from tutti.core import InputError, Setting, step_keys, stream_key
 from tutti.optim import Rule, Schedule
-from tutti.training._executors import Evaluator, make_groups
+from tutti.training._autopsy import Autopsy, Scene, examine
+from tutti.training._executors import Evaluator, Group, make_groups
 from tutti.training._order import MASKS
 from tutti.training._plan import Plan
 from tutti.training._problem import Problem
@@ -19,6 +20,7 @@ from tutti.training._step import Descent, Evaluate
 
 _STATE = ("weights", "average", "running", "average_running", "counters", "alive")
 AVERAGE_POWER = 8.0  # γ of the weight average: its window is about t/(γ+1) steps
+REPLAY_BYTES = 2**28  # the state of a segment's start is kept up to this size, to replay the end of a member
 
 
 class Population:
@@ -60,6 +62,8 @@ class Population:
         self.alive = torch.ones(len(self.weights), dtype=torch.bool, device=self.weights.device)
         self.frozen_at: dict[tuple[Setting, int], int] = {}
         self._evaluate = Evaluator(self.program, plan.executor)
+        self._start_of_segment: tuple[dict[str, Tensor], dict[str, Any]] | None = None
+        self._schedule = schedule
         self._arrange()
 
     def _start(self) -> Descent:
@@ -78,7 +82,7 @@ class Population:
         """Binds groups and per-member numbers to the storage; called whenever the settings change."""
         plan, like = self.plan, self.weights
         self._gradient = torch.zeros_like(like)
-        self._groups = make_groups(self.program, self.settings, plan.executor, plan.stack)
+        self._groups = make_groups(self.program, self.settings, plan.executor, plan.stack, plan.draws)
         begin = 0
         for group in self._groups:
             end = begin + group.members
@@ -101,6 +105,7 @@ class Population:
         first, last = self.step, min(last, self.plan.horizon)
         if last <= first:
             raise InputError(f"The population stands at step {first}; it cannot train on to step {last}.")
+        self._start_of_segment = self.state() if self._state_bytes() <= REPLAY_BYTES else None
         keys = self._keys(first, last)
         total = torch.zeros(self.members, dtype=self.weights.dtype, device=self.weights.device)
         before = self.alive.clone()
@@ -197,6 +202,48 @@ class Population:
         for member in torch.nonzero(before & ~self.alive).flatten().tolist():
             setting, stream = divmod(member, self.streams)
             self.frozen_at[self.settings[setting], stream] = int(died[member])
+
+    def _state_bytes(self) -> int:
+        """About the size of `state`: weights, average and two more numbers per weight, and the running buffers."""
+        return (4 * self.weights.numel() + 2 * self.running.numel()) * self.weights.element_size()
+
+    def autopsy(self, setting: int, stream: int) -> Autopsy | None:
+        """Why a member died in the segment that ended last (before any `keep`); None where it did not, or where
+        the segment's start was too large to keep."""
+        died = self.frozen_at.get((self.settings[setting], stream))
+        if died is None or self._start_of_segment is None or died < self._start_of_segment[1]["step"]:
+            return None
+        # With a neighbour: a population of one is carried by other kernels, whose rounding differs.
+        places = sorted({setting, 0 if setting else min(1, len(self.settings) - 1)})
+        replay = Population(
+            self.program.problem, self.settings, self.plan, self.rules, self._schedule, program=self.program
+        )
+        replay.restore(*self._start_of_segment)
+        replay.keep(places)
+        member = places.index(setting) * self.streams + stream
+        losses = []
+        while replay.step < died:
+            losses.append(float(replay.run(replay.step + 1).flatten()[member]))
+        return replay._examine(member, tuple(losses))
+
+    def _examine(self, member: int, losses: tuple[float, ...]) -> Autopsy:
+        """The step that follows, of one member, looked at with the plain module."""
+        place, stream = divmod(member, self.streams)
+        setting, step = self.settings[place], self.step
+        group = Group(self.program, [setting], [stream], "looped", self.plan.draws)
+        mine = slice(member, member + 1)
+        group.bind(self.weights[mine], self._gradient[mine], self.running[mine].clone(), self.counters[mine].clone())
+        inputs, target, _ = next(self.program.batches(step, step + 1))
+        scene = Scene(
+            body=group.body,
+            inputs=tuple(x[stream] for x in inputs),
+            target=target[stream],
+            loss=group.losses,
+            key=self._keys(step, step + 1)[0, stream],
+            losses=losses,
+            weights=self.weights[member],
+        )
+        return examine(scene, setting, stream, step)
 
     def outputs(self, stream: int, rows: np.ndarray, *, averaged: bool = True) -> Tensor:
         """[setting, rows, …]: what every setting's member of one stream answers on these rows."""
