@@ -11,7 +11,7 @@ from torch import nn
 from tutti.core import Setting
 from tutti.nn import Linear
 from tutti.optim import AdamW, Cosine
-from tutti.search import Judge, Search
+from tutti.search import Judge, Search, halving
 from tutti.tasks import infer
 from tutti.training import Plan, Population, Problem, Rung, Stream
 
@@ -60,9 +60,9 @@ def plan(
     )
 
 
-def halving(settings: int, steps: int) -> tuple[Rung, ...]:
-    """The default rungs: half of the settings go at an eighth, a quarter and a half of the steps."""
-    return tuple(Rung(step=steps // share, keep=max(2, settings // left)) for share, left in ((8, 2), (4, 4), (2, 8)))
+def rungs(settings: int, steps: int, segments: int = 16) -> tuple[Rung, ...]:
+    """The default rungs."""
+    return halving(settings, steps, -(-steps // segments))
 
 
 def train_alone(made: Problem, *, steps: int, batch: int, threads: int, setting: Setting) -> Population:

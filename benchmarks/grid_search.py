@@ -33,22 +33,20 @@ def steps(rows: int) -> int:
 
 
 def ours(x: np.ndarray, y: np.ndarray, *, seed: int, rungs: bool, threads: int) -> tuple[float, object, set[object]]:
-    """The best mean score over the folds at the last step, its setting, and the settings that the rungs dropped."""
-    from _ours import halving, plan, problem, search
+    """The mean score over the folds of the winner, its setting, and the settings that the rungs dropped."""
+    from _ours import plan, problem, search
+    from _ours import rungs as default_rungs
 
     from tutti.core import Setting
 
     made, judge = problem(x, y, WIDTHS, folds=FOLDS, seed=seed)
     grid = [Setting(learning_rate=rate, weight_decay=decay) for rate in RATES for decay in DECAYS]
-    drops = halving(len(grid), steps(len(y))) if rungs else ()
+    drops = default_rungs(len(grid), steps(len(y))) if rungs else ()
     how = plan("stacked", steps=steps(len(y)), batch=BATCH, threads=threads, rungs=drops)
     searched = search(made, judge, grid, how)
-    last = {
-        setting: track.points[-1].score for setting, track in searched.tracks.items() if track.status == "finished"
-    }
-    best = max(last, key=lambda setting: last[setting])
+    assert searched.best is not None
     dropped: set[object] = {setting for setting, track in searched.tracks.items() if track.status == "dropped"}
-    return last[best], best, dropped
+    return searched.best.point.score, searched.best.setting, dropped
 
 
 def skorch(x: np.ndarray, y: np.ndarray) -> Callable[[], float]:

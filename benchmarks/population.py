@@ -43,7 +43,8 @@ def data(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def measure(case: Case, name: str, repeats: int, threads: int, write: bool) -> None:
-    from _ours import halving, plan, problem, search
+    from _ours import plan, problem, search
+    from _ours import rungs as default_rungs
 
     from tutti.core import Setting
 
@@ -59,7 +60,7 @@ def measure(case: Case, name: str, repeats: int, threads: int, write: bool) -> N
             train(x, y, case.widths, steps=case.steps, batch=case.batch, rate=rate, decay=decay)
 
     def stacked(rungs: bool) -> None:
-        drops = halving(len(ours), case.steps) if rungs else ()
+        drops = default_rungs(len(ours), case.steps) if rungs else ()
         how = plan("stacked", steps=case.steps, batch=case.batch, threads=threads, rungs=drops)
         found = search(made, judge, ours, how).best
         best[f"tutti, rungs {rungs}"] = found.point.score if found else float("nan")

@@ -8,7 +8,7 @@ from math import ceil
 
 from tutti.learn._recipe import Recipe
 from tutti.optim import Rule, Schedule
-from tutti.search import JUDGING_ROWS, Grid, Judge, torch_threads
+from tutti.search import JUDGING_ROWS, Grid, Judge, halving, torch_threads
 from tutti.training import Carried, ExecutorName, Plan, Population, Problem, Program, Rung, carry
 
 EVALUATIONS = 16  # how often a population is judged on its way
@@ -133,13 +133,14 @@ class Ladder:
         grid = self.grid(step.settings)
         settings = len(grid.settings())
         horizon, shortened = horizon or self.horizon(trial.folds), horizon is not None
+        segment = max(1, ceil(horizon / EVALUATIONS))
         plan = Plan(
             executor=trial.executor if settings * trial.folds > 1 else "looped",
             horizon=horizon,
-            segment=max(1, ceil(horizon / EVALUATIONS)),
+            segment=segment,
             batch_size=self.recipe.batch_size,
             average_every=max(1, min(4, horizon // EVALUATIONS)),
-            rungs=_rungs(settings, horizon, race=step.race) if self.rungs else (),
+            rungs=_rungs(settings, horizon, segment, race=step.race) if self.rungs else (),
             threads=trial.threads,
             draws=trial.carried.draws,
         )
@@ -246,19 +247,8 @@ def _judged(problem: Problem) -> int:
     return min(JUDGING_ROWS, sum(len(s.validation) for s in problem.streams))
 
 
-def _rungs(settings: int, horizon: int, *, race: bool) -> tuple[Rung, ...]:
-    """Drops the worse half at about an eighth, a quarter and a half of the horizon, down to two settings.
-
-    In a race all but one are dropped at a thirty-second. Otherwise rungs stand at ends of segments: a segment of
-    a step or two would only show the noise of its loss.
-    """
+def _rungs(settings: int, horizon: int, segment: int, *, race: bool) -> tuple[Rung, ...]:
+    """Halving; in a race all but one are dropped at a thirty-second."""
     if race:
         return (Rung(step=max(1, horizon // 32), keep=1),) if settings > 1 else ()
-    segment = max(1, ceil(horizon / EVALUATIONS))
-    made, left = [], settings
-    for share in (8, 4, 2):
-        keep, step = max(2, ceil(left / 2)), max(1, round(horizon / share / segment)) * segment
-        if keep < left and step < horizon:
-            made.append(Rung(step=step, keep=keep))
-            left = keep
-    return tuple(made)
+    return halving(settings, horizon, segment)

@@ -7,6 +7,7 @@ from tutti.search._record import Candidate as Candidate
 from tutti.search._record import Decision as Decision
 from tutti.search._record import Point as Point
 from tutti.search._record import Track as Track
+from tutti.search._rungs import halving as halving
 from tutti.search._search import JUDGING_ROWS as JUDGING_ROWS
 from tutti.search._search import Search as Search
 from tutti.search._search import torch_threads as torch_threads
