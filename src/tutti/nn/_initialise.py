@@ -1,4 +1,4 @@
-"""Initialisers: how the weights of a dense layer start, by name."""
+"""Initialisers: how the weights of a dense or convolution layer start, by name."""
 
 from collections.abc import Callable
 from math import sqrt
@@ -9,7 +9,12 @@ from torch import Tensor, nn
 
 from tutti import core
 
-Weight = Float[Tensor, "outputs inputs"]
+Weight = Float[Tensor, "outputs inputs *kernel"]
+
+
+def _fan(weight: Weight) -> int:
+    """How many inputs an output has: the n of the formulas below."""
+    return weight[0].numel()
 
 
 def _normal(weight: Weight) -> None:
@@ -17,11 +22,11 @@ def _normal(weight: Weight) -> None:
 
 
 def _fan_in(weight: Weight) -> None:
-    nn.init.normal_(weight, std=1 / sqrt(weight.shape[1]))
+    nn.init.normal_(weight, std=1 / sqrt(_fan(weight)))
 
 
 def _torch(weight: Weight) -> None:
-    bound = 1 / sqrt(weight.shape[1])
+    bound = 1 / sqrt(_fan(weight))
     nn.init.uniform_(weight, -bound, bound)
 
 
@@ -60,28 +65,34 @@ INITIALISERS: dict[str, Callable[[Weight], None]] = {
     "orthogonal": _orthogonal,  # W Wᵀ = 1 or Wᵀ W = 1, Saxe et al. 2014
     "torch": _torch,  # U(±1/√n), what torch.nn.Linear does; the bias too
 }
-"""Name -> fills a weight [outputs m, inputs n] in place from torch's generator."""
+"""Name -> fills a weight [outputs, inputs, *kernel] in place from torch's generator.
+
+n is inputs · kernel places, m is outputs · kernel places.
+"""
 
 
 @torch.no_grad()
 def initialise(
-    weight: Float[Tensor, "outputs inputs"],
-    bias: Float[Tensor, " outputs"],
+    weight: Float[Tensor, "outputs inputs *kernel"],
+    bias: Float[Tensor, " units"] | None,
     name: str = "torch",
     scale: float = 1.0,
 ) -> None:
     """Fills `weight` in place by the initialiser `name` and multiplies it by `scale`.
 
-    The bias becomes 0, except with "torch": U(±1/√inputs), not scaled. "normal" with scale s is N(0, s²).
+    The bias, where there is one, becomes 0, except with "torch": U(±1/√n), not scaled, n the inputs of an output.
+    "normal" with scale s is N(0, s²). A transposed convolution's weight [inputs, outputs, *kernel] is taken as it
+    lies, as torch does: there n counts outputs.
     A layer without inputs keeps an empty weight and a bias of 0. Raises InputError with the nearest name.
     """
     if name not in INITIALISERS:
         raise core.unknown("initialiser", name, INITIALISERS)
-    bias.zero_()
+    if bias is not None:
+        bias.zero_()
     if weight.numel() == 0:
         return
     INITIALISERS[name](weight)
     weight.mul_(scale)
-    if name == "torch":
-        bound = 1 / sqrt(weight.shape[1])
+    if name == "torch" and bias is not None:
+        bound = 1 / sqrt(_fan(weight))
         bias.uniform_(-bound, bound)

@@ -1,4 +1,4 @@
-"""Dense layers and layer normalisation, written once for one network and for a stack of them.
+"""Dense layers, written once for one network and for a stack of them.
 
 In the stacked form every parameter and every input carries one leading axis `member`.
 """
@@ -9,6 +9,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tutti.nn._initialise import initialise
+
+
+def dense(
+    x: Float[Tensor, "*batch inputs"],
+    weight: Float[Tensor, "*member outputs inputs"],
+    bias: Float[Tensor, "*member outputs"],
+) -> Float[Tensor, "*batch outputs"]:
+    """x Wᵀ + b, for one network or, where the weight has three axes, for a stack."""
+    if weight.ndim == 2:
+        return functional.linear(x, weight, bias)
+    if x.ndim == 3:
+        return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
+    flat = torch.baddbmm(bias.unsqueeze(1), x.flatten(1, -2), weight.mT)
+    return flat.view(*x.shape[:-1], weight.shape[1])
 
 
 class Linear(nn.Module):
@@ -27,13 +41,7 @@ class Linear(nn.Module):
         initialise(self.weight, self.bias, init, scale)
 
     def forward(self, x: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
-        weight = self.weight
-        if weight.ndim == 2:
-            return functional.linear(x, weight, self.bias)
-        if x.ndim == 3:
-            return torch.baddbmm(self.bias.unsqueeze(1), x, weight.mT)
-        flat = torch.baddbmm(self.bias.unsqueeze(1), x.flatten(1, -2), weight.mT)
-        return flat.view(*x.shape[:-1], weight.shape[1])
+        return dense(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"{self.weight.shape[-1]} -> {self.weight.shape[-2]}"
@@ -59,23 +67,3 @@ class FeatureLinear(nn.Module):
     ) -> Float[Tensor, "*member batch feature outputs"]:
         by_feature = torch.matmul(x.transpose(-3, -2), self.weight.mT)
         return by_feature.transpose(-3, -2) + self.bias.unsqueeze(-3)
-
-
-class LayerNorm(nn.Module):
-    """w · (x − mean) / √(variance + ε) + b over the last axis (Ba et al. 2016), ε = 1e-5, variance over n.
-
-    weight, bias [*member, feature], starting at 1 and 0; x [*member, batch, feature].
-    """
-
-    stacked = True
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(features))
-        self.bias = nn.Parameter(torch.zeros(features))
-
-    def forward(self, x: Float[Tensor, "*member batch feature"]) -> Float[Tensor, "*member batch feature"]:
-        if self.weight.ndim == 1:
-            return functional.layer_norm(x, x.shape[-1:], self.weight, self.bias)
-        normal = functional.layer_norm(x, x.shape[-1:])
-        return torch.addcmul(self.bias.unsqueeze(1), normal, self.weight.unsqueeze(1))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tutti import core
 
 
-def _spread(strength: Tensor, x: Tensor) -> Tensor:
+def spread(strength: Tensor, x: Tensor) -> Tensor:
     """[] or [member] -> an array that broadcasts over x [*member, …]."""
     return strength.reshape(strength.shape + (1,) * (x.ndim - strength.ndim))
 
@@ -35,7 +35,7 @@ class Dropout(nn.Module):
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         if not self.training:
             return x
-        rate = _spread(self.dropout, x)
+        rate = spread(self.dropout, x)
         return x * (core.draw_uniform(x) >= rate) / (1 - rate)
 
 
@@ -61,7 +61,7 @@ class GaussianNoise(nn.Module):
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         if not self.training:
             return x
-        return torch.addcmul(x, draw_normal(x), _spread(self.noise, x))
+        return torch.addcmul(x, draw_normal(x), spread(self.noise, x))
 
 
 class ActivityPenalty(nn.Module):
