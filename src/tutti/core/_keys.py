@@ -56,15 +56,15 @@ def _hash(x: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
     return x ^ ((x >> 16) & 0xFFFF)
 
 
-def random_bits(key: Int[Tensor, "*member"], count: int) -> Int[Tensor, "*member {count}"]:
-    """`count` uniform 32-bit words (int32) for each key."""
-    counter = torch.arange(count, dtype=torch.int32, device=key.device)
+def random_bits(key: Int[Tensor, "*member"], count: int, first: int = 0) -> Int[Tensor, "*member {count}"]:
+    """Words first … first + count − 1 of each key's uniform 32-bit words (int32)."""
+    counter = torch.arange(first, first + count, dtype=torch.int32, device=key.device)
     return _hash(_hash(counter) + key.to(torch.int32)[..., None])
 
 
-def random_uniform(key: Int[Tensor, "*member"], count: int) -> Float[Tensor, "*member {count}"]:
-    """`count` float32 numbers in [0, 1) for each key: the upper 24 bits of each word."""
-    return ((random_bits(key, count) >> 8) & 0xFFFFFF).to(torch.float32) * 2.0**-24
+def random_uniform(key: Int[Tensor, "*member"], count: int, first: int = 0) -> Float[Tensor, "*member {count}"]:
+    """`count` float32 numbers in [0, 1) for each key, from number `first` on: the upper 24 bits of each word."""
+    return ((random_bits(key, count, first) >> 8) & 0xFFFFFF).to(torch.float32) * 2.0**-24
 
 
 def permutation(key: int, count: int) -> Int[np.ndarray, " {count}"]:
@@ -77,8 +77,9 @@ def permutation(key: int, count: int) -> Int[np.ndarray, " {count}"]:
 class _Draws:
     """The keys of the step under way, and how many places of the network have drawn so far."""
 
-    def __init__(self, keys: Int[Tensor, "*member"]) -> None:
+    def __init__(self, keys: Int[Tensor, "*member"], first_row: int) -> None:
         self.keys = keys
+        self.first_row = first_row
         self.place = 0
 
 
@@ -86,9 +87,13 @@ _draws: ContextVar[_Draws | None] = ContextVar("tutti_draws", default=None)
 
 
 @contextmanager
-def random_keys(keys: Int[Tensor, "*member"]) -> Iterator[None]:
-    """While open, layers draw from these keys: one per member (stacked), or a scalar (one member)."""
-    token = _draws.set(_Draws(keys))
+def random_keys(keys: Int[Tensor, "*member"], first_row: int = 0) -> Iterator[None]:
+    """While open, layers draw from these keys: one per member (stacked), or a scalar (one member).
+
+    first_row: where the rows at hand begin in their batch. What is drawn for a row then does not depend on the
+    micro-batch that it comes in, as long as the first axis of what is drawn (after the member's) is the batch.
+    """
+    token = _draws.set(_Draws(keys, first_row))
     try:
         yield
     finally:
@@ -108,8 +113,9 @@ def draw_uniform(like: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     place = _hash(torch.full_like(draws.keys, draws.place) + _signed(_GOLDEN))
     draws.place += 1
     keys = draws.keys ^ place
-    numbers = random_uniform(keys, prod(like.shape[keys.ndim :])).to(like.dtype)
     shape = like.shape[keys.ndim :]
+    first = draws.first_row * prod(shape[1:])
+    numbers = random_uniform(keys, prod(shape), first).to(like.dtype)
     if keys.ndim == 0:
         return numbers.view(shape)
     repeat = like.shape[0] // keys.shape[0]

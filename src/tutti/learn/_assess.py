@@ -81,8 +81,7 @@ def assess(
     """Judges the predictor on rows that took no part in choosing it, or, without such rows, out of fold."""
     judged = _judged(declared, outcome)
     looks, looked = _looks(declared, run)
-    notice = outcome.notice
-    findings = [*declared.findings, *([notice] if notice else []), *_divergence(outcome), *looked]
+    findings = [*declared.findings, *outcome.notices, *_divergence(outcome), *looked]
     quoted = _score(declared, judged, declared.metric)
     differences = [_difference(declared, judged, b) for b in baselines]
     searched = _optimism(declared, outcome)
@@ -216,8 +215,9 @@ def _optimism(declared: Declared, outcome: Outcome) -> Optimism | None:
     kept = [t for t in outcome.search.tracks.values() if t.row_scores is not None]
     if len(kept) < 2:
         return None
-    scores = np.stack([t.row_scores for t in kept])
-    losses = np.stack([t.row_losses for t in kept]) if all(t.row_losses is not None for t in kept) else None
+    scores = np.stack([t.row_scores for t in kept if t.row_scores is not None])
+    each = [t.row_losses for t in kept if t.row_losses is not None]
+    losses = np.stack(each) if len(each) == len(kept) else None
     rows = outcome.search.judged_rows
     units = None if declared.splits.unit == "row" else declared.splits.units[rows]
     weights = None if declared.weights is None else declared.weights[rows]

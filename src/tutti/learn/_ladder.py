@@ -6,10 +6,24 @@ from dataclasses import dataclass
 from itertools import product
 from math import ceil
 
+from tutti.core import Finding, InputError
 from tutti.learn._recipe import Recipe
 from tutti.optim import Rule, Schedule
 from tutti.search import JUDGING_ROWS, Grid, Judge, halving, torch_threads
-from tutti.training import Carried, ExecutorName, Plan, Population, Problem, Program, Rung, carry
+from tutti.training import (
+    Carried,
+    ExecutorName,
+    Need,
+    Plan,
+    Population,
+    Problem,
+    Program,
+    Rung,
+    available,
+    carry,
+    fit_memory,
+    measure,
+)
 
 EVALUATIONS = 16  # how often a population is judged on its way
 TIMED_STEPS = 3
@@ -47,6 +61,7 @@ class Trial:
     judge: Judge
     program: Program
     carried: Carried
+    need: Need | None
     executor: ExecutorName
     threads: int
     fixed: float  # seconds of a step that do not depend on the number of settings
@@ -72,6 +87,7 @@ class Choice:
     seconds: float
     shortened: bool
     raced: bool = False
+    notices: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +126,12 @@ class Ladder:
                 continue
             if folds not in trials:
                 trials[folds] = self._try(folds, patience)
-            choice = self._priced(trials[folds], step)
+            try:
+                choice = self._priced(trials[folds], step)
+            except InputError:  # too many members for the memory
+                if step is LADDER[-1]:
+                    raise
+                continue
             left = allowance - (time.perf_counter() - began if self.timed else 0.0)
             if choice.seconds <= left:
                 return choice
@@ -144,8 +165,18 @@ class Ladder:
             threads=trial.threads,
             draws=trial.carried.draws,
         )
-        seconds = trial.cost(plan, settings)
-        return Choice(trial=trial, grid=grid, plan=plan, seconds=seconds, shortened=shortened, raced=step.race)
+        assert trial.need is not None
+        free = available(trial.program.initial.device)
+        plan, little = fit_memory(plan, trial.need, settings * trial.folds, trial.program, free)
+        return Choice(
+            trial=trial,
+            grid=grid,
+            plan=plan,
+            seconds=trial.cost(plan, settings),
+            shortened=shortened,
+            raced=step.race,
+            notices=tuple(n for n in (trial.carried.notice, little) if n is not None),
+        )
 
     def _try(self, folds: int, patience: float) -> Trial:
         """Makes the problem for so many folds and times it, by each executor and number of threads.
@@ -155,9 +186,10 @@ class Ladder:
         problem, judge = self.make(folds)
         program = Program(problem, self.recipe.batch_size)
         carried = carry(program)
+        need = measure(program, [self.rule])
         executors: list[ExecutorName] = ["looped"] if carried.executor == "looped" else [carried.executor, "looped"]
         if not self.timed:
-            return self._counted(folds, problem, judge, program, carried)
+            return self._counted(folds, problem, judge, program, carried, need)
         trials: list[Trial] = []
         began = time.perf_counter()
         for executor, threads in product(executors, sorted({1, self.threads})):
@@ -172,6 +204,7 @@ class Ladder:
                     judge=judge,
                     program=program,
                     carried=carried,
+                    need=need,
                     executor=executor,
                     threads=threads,
                     fixed=fixed,
@@ -180,7 +213,9 @@ class Ladder:
             )
         return min(trials, key=lambda t: t.fixed + 8 * t.each)
 
-    def _counted(self, folds: int, problem: Problem, judge: Judge, program: Program, carried: Carried) -> Trial:
+    def _counted(
+        self, folds: int, problem: Problem, judge: Judge, program: Program, carried: Carried, need: Need
+    ) -> Trial:
         """A trial priced by its multiply-adds: three passes a batch, and the evaluation that ends a segment."""
         segment = max(1, ceil(self.horizon(folds) / EVALUATIONS))
         judged = _judged(problem) / segment
@@ -191,6 +226,7 @@ class Ladder:
             judge=judge,
             program=program,
             carried=carried,
+            need=need,
             executor=carried.executor,
             threads=1,  # two on a busy machine wait for each other ten times longer than one works
             fixed=STEP_SECONDS,

@@ -50,7 +50,7 @@ class Outcome:
     folds: int
     refitted: bool
     lines: tuple[str, ...]
-    notice: Finding | None
+    notices: tuple[Finding, ...]
     rows: Int[np.ndarray, " rows"]
     out_of_fold: Float[np.ndarray, "rows out"]
 
@@ -62,7 +62,7 @@ class Training:
         self.declared, self.options = declared, options
         self.rows = len(declared.splits.train)
         shape = declared.schema.shape
-        recipe = table_recipe(shape, self.rows)
+        recipe = table_recipe(shape, self.rows, declared.task.kind)
         batch_size = options.batch_size or recipe.batch_size
         base = replace(recipe.base, **_checked_setting(options.setting))
         self.recipe: Recipe = replace(
@@ -130,6 +130,7 @@ class Training:
             judge=judge,
             program=program,
             carried=Carried(executor=told.plan.executor, draws=told.plan.draws),
+            need=None,
             executor=told.plan.executor,
             threads=told.plan.threads,
             fixed=0.0,
@@ -154,8 +155,7 @@ class Training:
         ]
         if folds < len(self.declared.splits.folds):
             lines.append("Too dear for all folds in the time: one hold-out fold judges the settings")
-        if choice.trial.carried.notice:
-            lines.append(choice.trial.carried.notice.message)
+        lines += [notice.message for notice in choice.notices]
         if choice.shortened:
             lines.append("Fewer passes than the recipe's, to end in time")
         if choice.seconds:
@@ -211,7 +211,7 @@ class Training:
             folds=choice.trial.folds,
             refitted=refitted,
             lines=self.lines(choice),
-            notice=choice.trial.carried.notice,
+            notices=choice.notices,
             rows=rows,
             out_of_fold=out_of_fold,
         )
@@ -221,7 +221,7 @@ class Training:
         best = search.best
         assert best is not None
         networks = [search.program.network(w, best.setting, f).cpu() for f, w in enumerate(best.rows)]
-        return self._predictor(networks, search.judge.affines)
+        return self._predictor(networks, search.judge.affines, best)
 
     def _out_of_fold(self, ensemble: Predictor, choice: Choice) -> tuple[np.ndarray, np.ndarray]:
         """Every validated row and its prediction by the member that did not train on it (the mean of several)."""
@@ -246,15 +246,16 @@ class Training:
         with torch_threads(plan.threads):
             population.run(max(1, round(best.point.step * scale)))
         network = population.network(population.member_rows(0)[0], best.setting, 0)
-        return self._predictor([network.cpu()], judge.affines)
+        return self._predictor([network.cpu()], judge.affines, best)
 
-    def _predictor(self, networks: list[torch.nn.Module], affines: Sequence[Affine]) -> Predictor:
+    def _predictor(self, networks: list[torch.nn.Module], affines: Sequence[Affine], best: Candidate) -> Predictor:
         return Predictor(
             task=self.declared.task,
             shape=self.declared.schema.shape,
             model=self.network.to_json(),
             networks=networks,
             affines=tuple(affines),
+            temperature=best.point.temperature,
         )
 
 

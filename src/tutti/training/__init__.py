@@ -4,6 +4,10 @@ from tutti.training._autopsy import Autopsy as Autopsy
 from tutti.training._carry import Carried as Carried
 from tutti.training._carry import carry as carry
 from tutti.training._executors import stacks as stacks
+from tutti.training._memory import Need as Need
+from tutti.training._memory import available as available
+from tutti.training._memory import fit_memory as fit_memory
+from tutti.training._memory import measure as measure
 from tutti.training._plan import ExecutorName as ExecutorName
 from tutti.training._plan import Plan as Plan
 from tutti.training._plan import Rung as Rung

@@ -117,11 +117,40 @@ class Group:
         target: Tensor,
         weights: Tensor | None,
         keys: Int[Tensor, " stream"],
+        micro: int = 1,
     ) -> Float[Tensor, " member"]:
-        """Each member's mean loss on its stream's batch; the gradient lands in the flat gradient."""
+        """Each member's mean loss on its stream's batch; the gradient lands in the flat gradient.
+
+        micro: the batch is cut into that many parts, one after another; their gradients add up, each weighted by
+        its share of the rows, and rows draw the same random numbers as in one piece.
+        """
+        if micro == 1:
+            return self._backward(inputs, target, weights, keys)
+        rows = target.shape[1]
+        size = -(-rows // micro)
+        total, loss = torch.zeros_like(self._gradient), target.new_zeros(self.members, dtype=self._gradient.dtype)
+        for first in range(0, rows, size):
+            part = slice(first, min(first + size, rows))
+            share = (part.stop - first) / rows
+            mine = None if weights is None else weights[:, part]
+            loss = loss + share * self._backward(
+                tuple(x[:, part] for x in inputs), target[:, part], mine, keys, first
+            )
+            total.add_(self._gradient, alpha=share)
+        self._gradient.copy_(total)
+        return loss
+
+    def _backward(
+        self,
+        inputs: tuple[Tensor, ...],
+        target: Tensor,
+        weights: Tensor | None,
+        keys: Int[Tensor, " stream"],
+        first_row: int = 0,
+    ) -> Float[Tensor, " member"]:
         inputs, target = tuple(self._spread(x) for x in inputs), self._spread(target)
         key = keys[self.streams[0]] if self.mode == "looped" else keys
-        output, extra = self._forward(inputs, key)
+        output, extra = self._forward(inputs, key, first_row)
         loss = self.losses(output, target, None if weights is None else self._spread(weights))
         for term in extra:
             loss = loss + term
@@ -131,13 +160,13 @@ class Group:
         torch.cat([*(g.reshape(*lead, -1) for g in grads), self._padding], dim=-1, out=self._gradient)
         return loss.detach().reshape(-1)
 
-    def _forward(self, inputs: tuple[Tensor, ...], key: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _forward(self, inputs: tuple[Tensor, ...], key: Tensor, first_row: int) -> tuple[Tensor, list[Tensor]]:
         """The members' outputs, and the terms that layers add to their losses."""
         if self.mode == "vmapped":
-            return self._forward_vmapped(inputs, key)
+            return self._forward_vmapped(inputs, key, first_row)
         own_masks = _OwnDropout() if self._own_masks else nullcontext()
         own_draws = _torch_seed(key) if self.draws else nullcontext()
-        with penalties() as extra, random_keys(key), own_masks, own_draws:
+        with penalties() as extra, random_keys(key, first_row), own_masks, own_draws:
             output: Tensor = self.body(*inputs)
         if self._unused:
             self._keep_rebound()
@@ -151,9 +180,11 @@ class Group:
                 view.copy_(now.detach())
                 attach(self.body, {}, {name: view}, {})
 
-    def _forward_vmapped(self, inputs: tuple[Tensor, ...], key: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _forward_vmapped(
+        self, inputs: tuple[Tensor, ...], key: Tensor, first_row: int
+    ) -> tuple[Tensor, list[Tensor]]:
         def member(values: dict[str, Tensor], key: Tensor, *inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
-            with penalties() as extra, random_keys(key), _OwnDropout():
+            with penalties() as extra, random_keys(key, first_row), _OwnDropout():
                 output: Tensor = torch.func.functional_call(self.body, values, inputs)
             return output, extra
 

@@ -23,7 +23,8 @@ class Plan:
     """How a population trains. A resumed or repeated run reads it and never times or chooses again.
 
     horizon: steps until the schedule ends. segment: steps between two evaluations. batch_size: rows a step.
-    stack: members that one pass of the stacked executors carries at most. clip: limit of each member's
+    stack: members that one pass of the stacked executors carries at most. micro: parts into which a batch is cut,
+    one after another, to save memory. clip: limit of each member's
     gradient norm, None for none. average_every: steps between two updates of the weight average.
     threads: torch threads within an operation. draws: the network takes random numbers from torch's generator,
     which is then seeded for each member and step (looped members only).
@@ -35,13 +36,14 @@ class Plan:
     batch_size: int
     rungs: tuple[Rung, ...] = ()
     stack: int = 64
+    micro: int = 1
     clip: float | None = 1.0
     average_every: int = 4
     threads: int = 2
     draws: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("horizon", "segment", "batch_size", "stack", "average_every", "threads"):
+        for name in ("horizon", "segment", "batch_size", "stack", "micro", "average_every", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"The plan's {name} is {getattr(self, name)}; expected at least 1.")
         if self.clip is not None and not self.clip > 0:

@@ -12,6 +12,7 @@ from tutti.core import InputError, Setting, step_keys, stream_key
 from tutti.optim import Rule, Schedule
 from tutti.training._autopsy import Autopsy, Scene, examine
 from tutti.training._executors import Evaluator, Group, make_groups
+from tutti.training._memory import out_of_memory, shrink
 from tutti.training._order import MASKS
 from tutti.training._plan import Plan
 from tutti.training._problem import Problem
@@ -129,14 +130,40 @@ class Population:
         self, step: int, inputs: tuple[Tensor, ...], target: Tensor, row_weights: Tensor | None, keys: Tensor
     ) -> Float[Tensor, " member"]:
         before = self.running.clone() if self.running.shape[1] else None
-        losses = [group.gradient(inputs, target, row_weights, keys) for group in self._groups]
-        loss = losses[0] if len(losses) == 1 else torch.cat(losses)
+        loss = self._losses(before, inputs, target, row_weights, keys)
         with torch.no_grad():
             if not (self.members == 1 and self._alone(step, loss)):
                 self._together(step, loss, lambda rows: self._again(rows, inputs, target, row_weights, keys))
             if before is not None:  # a forward pass that diverged has spoilt its statistics already
                 torch.where(self.alive[:, None], self.running, before, out=self.running)
         return loss
+
+    def _losses(
+        self,
+        running: Float[Tensor, "member numbers"] | None,
+        inputs: tuple[Tensor, ...],
+        target: Tensor,
+        row_weights: Tensor | None,
+        keys: Tensor,
+    ) -> Float[Tensor, " member"]:
+        """All members' losses and gradients; where memory runs out, once more with a smaller plan.
+
+        running: the running buffers as they were before the step.
+        """
+        counters = self.counters.clone() if self.counters.shape[1] else self.counters
+        while True:
+            try:
+                losses = [g.gradient(inputs, target, row_weights, keys, self.plan.micro) for g in self._groups]
+                return losses[0] if len(losses) == 1 else torch.cat(losses)
+            except (RuntimeError, MemoryError) as error:
+                smaller = shrink(self.plan, self.program) if out_of_memory(error) else None
+                if smaller is None:
+                    raise
+                self.plan = smaller
+            if running is not None:
+                self.running.copy_(running)
+            self.counters.copy_(counters)
+            self._arrange()
 
     def _again(
         self,
@@ -156,7 +183,7 @@ class Population:
             end = begin + group.members
             if begin < rows.stop and rows.start < end:
                 with torch.enable_grad():
-                    loss[begin:end] = group.gradient(inputs, target, row_weights, keys)
+                    loss[begin:end] = group.gradient(inputs, target, row_weights, keys, self.plan.micro)
             begin = end
         self.running.copy_(running)
         self.counters.copy_(counters)

@@ -41,12 +41,13 @@ class Descent:
         self.streams = streams
         self.parts: list[Part] = []
         first = 0
-        for name, mine in groupby(settings, key=lambda s: s.optimizer):
+        for name, group in groupby(settings, key=lambda s: s.optimizer):
             if name not in rules:
                 raise unknown("optimizer", name, rules)
-            last = first + len(list(mine))
+            mine = [setting for setting in group for _ in range(streams)]
+            last = first + len(mine) // streams
             rows = slice(first * streams, last * streams)
-            stepper = rules[name].stepper(weights[rows], layout)
+            stepper = rules[name].stepper(weights[rows], layout, mine)
             self.parts.append(Part(settings=range(first, last), rows=rows, stepper=stepper))
             first = last
 
