@@ -128,8 +128,8 @@ class SAGE(nn.Module):
 class GIN(nn.Module):
     """y = network((1 + ε) x + Σ x[s] over the edges that arrive) (Xu et al. 2019, eq. 4.1).
 
-    network: what follows, any module on [*member, node, inputs]; in the paper an MLP. ε starts at `epsilon`, is learnt
-    where `learn` (GIN-ε, a scalar for each member) and stays as it is otherwise (0 is GIN-0).
+    network: what follows, any module on [*member, node, inputs]; in the paper an MLP. ε starts at `epsilon`; it is
+    learnt where `learn` (GIN-ε, a scalar for each member), else it stays (0 is GIN-0).
     """
 
     stacked = True

@@ -193,7 +193,7 @@ class _Peak(Function):
 
 
 def _apply(function: type[Function], *given: Any) -> Tensor:
-    result: Tensor = function.apply(*given)  # type: ignore[no-untyped-call]
+    result: Tensor = function.apply(*given)
     return result
 
 
