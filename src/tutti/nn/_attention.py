@@ -66,7 +66,7 @@ class _Folded(Function):
     """torch's fused kernel with a rule for torch.func.vmap: the mapped axis joins the batch.
 
     The rule is made of ordinary operations that differentiate themselves where the backward pass is taken outside
-    vmap; taken inside, `backward` computes the kernel once more.
+    vmap; taken inside, `backward` goes through the formula.
     """
 
     @staticmethod
@@ -113,7 +113,8 @@ def _kernel(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, causal: bool, 
 
 
 def _fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, causal: bool, scale: float) -> Tensor:
-    if torch._C._functorch.is_batchedtensor(q):  # torch offers no public question for this
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # torch offers no public question for this
+    if any(wrapped(z) for z in (q, k, v, bias) if z is not None):
         y: Tensor = _Folded.apply(q, k, v, bias, causal, scale)  # type: ignore[no-untyped-call]
         return y
     return _kernel(q, k, v, bias, causal, scale)

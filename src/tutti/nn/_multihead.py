@@ -148,7 +148,7 @@ def from_torch_attention(theirs: nn.MultiheadAttention, *, cross: bool = False) 
         theirs.num_heads,
         memory_width=theirs.kdim if cross else None,
         dropout=theirs.dropout or None,
-    )
+    ).to(theirs.out_proj.weight)
     if theirs.in_proj_weight is not None:
         weight = theirs.in_proj_weight
         split = weight[:width], weight[width:]

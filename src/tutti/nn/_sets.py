@@ -174,7 +174,7 @@ class _Seeds(nn.Module):
 
 
 class InducedSetAttention(_Seeds):
-    """ISAB(X) = MAB(X, MAB(I, X)) with learned points I (Lee et al. 2019, eq. 9–10): time grows with items · points."""
+    """ISAB(X) = MAB(X, MAB(I, X)), I learned points: time grows with items · points (Lee et al. 2019, eq. 9–10)."""
 
     stacked = True
 
