@@ -22,6 +22,7 @@ from tutti.core._keys import stream_key as stream_key
 from tutti.core._layout import Layout as Layout
 from tutti.core._penalties import add_penalty as add_penalty
 from tutti.core._penalties import penalties as penalties
+from tutti.core._rows import Rows as Rows
 from tutti.core._schema import Column as Column
 from tutti.core._schema import Kind as Kind
 from tutti.core._schema import Role as Role

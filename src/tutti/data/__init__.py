@@ -8,6 +8,7 @@ from tutti.data._fingerprint import repeated_looks as repeated_looks
 from tutti.data._fit import fit_front as fit_front
 from tutti.data._leaks import LeakReport as LeakReport
 from tutti.data._leaks import find_leaks as find_leaks
+from tutti.data._mapped import MappedRows as MappedRows
 from tutti.data._read import read as read
 from tutti.data._row_content import duplicate_groups as duplicate_groups
 from tutti.data._splits import declare_splits as declare_splits

@@ -37,7 +37,7 @@ def measure(program: Program, rules: Iterable[Rule]) -> Need:
     """What a member and a row need: from the update rules' states (the largest), and from a forward pass on two rows
     whose saved tensors are counted."""
     size = program.initial.element_size()
-    states = [rule.stepper(program.initial[:1].clone(), program.layout).save()[0] for rule in rules]
+    states = [rule.stepper(program.initial[:1].clone(), program.layout, [Setting()]).save()[0] for rule in rules]
     state = max(sum(v.numel() * v.element_size() for v in s.values()) for s in states)
     member = program.layout.count * size * COPIES + 2 * state + 6 * program.running.shape[1] * size
     group = Group(program, [Setting()], [0], "looped")

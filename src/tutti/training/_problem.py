@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from tutti.core import InputError
+from tutti.core import InputError, Rows
 
 Loss = Callable[..., Tensor]
 
@@ -34,7 +34,8 @@ class Stream:
 class Problem:
     """All that stays the same while a population trains.
 
-    inputs: one tensor per argument of the network, each with `rows` as its first axis.
+    inputs: one tensor per argument of the network, each with `rows` as its first axis; or core.Rows, which are read
+    batch by batch, ahead of need, by a thread of their own.
     target: [rows, …], encoded by the task. weights: one number >= 0 per row, or None.
     build: makes one network; its random initial values are drawn from torch's generator, which the engine
     seeds from (seed, fold), so that all settings of a stream start alike.
@@ -44,7 +45,7 @@ class Problem:
     [*member, batch, replica, out]: the loss is the mean over replicas.
     """
 
-    inputs: tuple[Tensor, ...]
+    inputs: tuple[Tensor | Rows, ...]
     target: Tensor
     streams: tuple[Stream, ...]
     build: Callable[[], nn.Module]
@@ -79,7 +80,7 @@ class Problem:
             for s in self.streams
         )
         return Problem(
-            inputs=tuple(x.to(device) for x in self.inputs),
+            inputs=tuple(x.to(device) if isinstance(x, Tensor) else x for x in self.inputs),
             target=self.target.to(device),
             streams=streams,
             build=self.build,

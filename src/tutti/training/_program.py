@@ -2,13 +2,15 @@
 
 import copy
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from tutti.core import InputError, Layout, Setting, stream_key
+from tutti.core import InputError, Layout, Rows, Setting, stream_key
 from tutti.training._buffers import Buffers, aliases
 from tutti.training._order import WEIGHTS, batch_rows
 from tutti.training._problem import Problem
@@ -16,6 +18,9 @@ from tutti.training._problem import Problem
 GATHER_BYTES = 32 * 2**20  # rows of many steps are gathered at once, up to this size
 AHEAD_BYTES = 512 * 2**20  # the front is evaluated on all rows ahead of training, up to this size
 FRONT_CHUNK = 65_536  # rows of the front that are evaluated at once
+
+
+Batch = tuple[tuple[Tensor, ...], Tensor, Tensor | None]
 
 
 class Program:
@@ -47,9 +52,11 @@ class Program:
         self.counters = torch.stack([self.buffers.flat_counters(b, self.initial) for b in bodies])
         self.aliases = aliases(self.template)
         self._fronts = [self._fitted_front(f) for f in range(self.streams)]
-        self._own_inputs = self._front is not None and self._front_bytes() <= AHEAD_BYTES
+        self._device = problem.target.device
+        self._lazy = not all(isinstance(x, Tensor) for x in problem.inputs)
+        self._own_inputs = self._front is not None and not self._lazy and self._front_bytes() <= AHEAD_BYTES
         self._late = self._front is not None and not self._own_inputs
-        self.prepared = self._prepare() if self._own_inputs else problem.inputs
+        self.prepared: tuple[Tensor | Rows, ...] = self._prepare() if self._own_inputs else problem.inputs
         targets = [problem.target if s.target is None else s.target for s in problem.streams]
         self._own_target = any(s.target is not None for s in problem.streams)
         self._target = torch.cat(targets) if self._own_target else problem.target
@@ -64,7 +71,7 @@ class Program:
 
     def _front_bytes(self) -> int:
         """Size of the front's results on all rows and streams."""
-        one = self._apply_front(0, tuple(x[:1] for x in self.problem.inputs))
+        one = self._apply_front(0, self._take(self.problem.inputs, torch.zeros(1, dtype=torch.int64)))
         return sum(x.numel() * x.element_size() for x in one) * self.problem.rows * self.streams
 
     def _prepare(self) -> tuple[Tensor, ...]:
@@ -72,11 +79,18 @@ class Program:
         parts: list[tuple[Tensor, ...]] = []
         for stream in range(self.streams):
             chunks = [
-                self._apply_front(stream, tuple(x[a : a + FRONT_CHUNK] for x in self.problem.inputs))
-                for a in range(0, self.problem.rows, FRONT_CHUNK)
+                self._apply_front(stream, self._take(self.problem.inputs, chunk))
+                for chunk in torch.arange(self.problem.rows, device=self._device).split(FRONT_CHUNK)
             ]
             parts.append(tuple(torch.cat(column) for column in zip(*chunks, strict=True)))
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+    def _take(self, inputs: tuple[Tensor | Rows, ...], rows: Int[Tensor, " batch"]) -> tuple[Tensor, ...]:
+        """These rows of each input, on the device."""
+        return tuple(
+            x.index_select(0, rows.to(x.device)) if isinstance(x, Tensor) else _read(x, rows).to(self._device)
+            for x in inputs
+        )
 
     @torch.no_grad()
     def _apply_front(self, stream: int, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -125,28 +139,48 @@ class Program:
     def rows(self, stream: int, rows: Int[Tensor, " batch"]) -> tuple[Tensor, ...]:
         """The body's inputs for these rows, as this stream sees them."""
         offset = stream * self.problem.rows if self._own_inputs else 0
-        inputs = tuple(x[rows + offset] for x in self.prepared)
+        inputs = self._take(self.prepared, rows + offset)
         return self._apply_front(stream, inputs) if self._late else inputs
 
     def targets(self, stream: int, rows: Int[Tensor, " batch"]) -> Tensor:
         """The targets of these rows, as this stream sees them."""
         return self._target[rows + (stream * self.problem.rows if self._own_target else 0)]
 
-    def batches(self, first: int, last: int) -> Iterator[tuple[tuple[Tensor, ...], Tensor, Tensor | None]]:
-        """Inputs [stream, batch, …], target and row weights of each step, gathered many steps at a time."""
-        row = sum(x[0].numel() * x.element_size() for x in self.prepared) + 16
-        chunk = max(1, GATHER_BYTES // (row * self.streams * self.batch_size))
-        for begin in range(first, last, chunk):
-            yield from self._gather(begin, min(begin + chunk, last))
+    def batches(self, first: int, last: int) -> Iterator[Batch]:
+        """Inputs [stream, batch, …], target and row weights of each step, gathered many steps at a time.
 
-    def _gather(self, first: int, last: int) -> Iterator[tuple[tuple[Tensor, ...], Tensor, Tensor | None]]:
+        Rows that are read from elsewhere are read ahead by a thread, while the chunk before trains.
+        """
+        chunk = max(1, GATHER_BYTES // (self._row_bytes * self.streams * self.batch_size))
+        begins = range(first, last, chunk)
+        if not self._lazy:
+            for begin in begins:
+                yield from self._gather(begin, min(begin + chunk, last))
+            return
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            ahead = reader.submit(self._chunk, first, min(first + chunk, last))
+            for begin in begins:
+                ready, after = ahead, begin + chunk
+                if after < last:
+                    ahead = reader.submit(self._chunk, after, min(after + chunk, last))
+                yield from ready.result()
+
+    def _chunk(self, first: int, last: int) -> list[Batch]:
+        return list(self._gather(first, last))
+
+    @cached_property
+    def _row_bytes(self) -> int:
+        one = self._take(self.prepared, torch.zeros(1, dtype=torch.int64, device=self._device))
+        return sum(x.numel() * x.element_size() for x in one) + 16
+
+    def _gather(self, first: int, last: int) -> Iterator[Batch]:
         shape = (last - first, self.streams, self.batch_size)
         orders = [batch_rows(s.train, s.seed, s.fold, self.batch_size, first, last) for s in self.problem.streams]
         rows = torch.as_tensor(np.stack(orders, axis=1), device=self._target.device)
         offsets = torch.arange(self.streams, device=rows.device)[:, None] * self.problem.rows
         own, shared = (rows + offsets).flatten(), rows.flatten()
         index = own if self._own_inputs else shared
-        inputs = tuple(x.index_select(0, index).view(*shape, *x.shape[1:]) for x in self.prepared)
+        inputs = tuple(x.view(*shape, *x.shape[1:]) for x in self._take(self.prepared, index))
         if self._late:
             inputs = self._late_fronts(inputs)
         target = self._target.index_select(0, own if self._own_target else shared)
@@ -180,3 +214,9 @@ class Program:
             if front is not None:
                 network.get_submodule("front").load_state_dict(front.state_dict())
         return network.eval()
+
+
+def _read(x: Rows, rows: Int[Tensor, " batch"]) -> Tensor:
+    """Rows read from elsewhere; each row once, in ascending order, which is kind to disks."""
+    unique, places = np.unique(rows.cpu().numpy(), return_inverse=True)
+    return x.read(unique)[torch.from_numpy(places)]
