@@ -7,7 +7,6 @@ Each class says which in `where`.
 
 from collections.abc import Callable
 from math import log2
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -46,7 +45,7 @@ class _OnInput(nn.Module):
     where = "input"
     table: Tensor
 
-    def __init__(self, width: int, size: int, how: Literal["add", "concatenate"]) -> None:
+    def __init__(self, width: int, size: int, how: str) -> None:
         super().__init__()
         if how not in ("add", "concatenate"):
             raise core.unknown("way to join positions", how, ("add", "concatenate"))
@@ -78,9 +77,7 @@ class FixedPositions(_OnInput):
 
     constants = ("table",)
 
-    def __init__(
-        self, table: Float[Tensor, "time size"], width: int, how: Literal["add", "concatenate"] = "add"
-    ) -> None:
+    def __init__(self, table: Float[Tensor, "time size"], width: int, how: str = "add") -> None:
         super().__init__(width, table.shape[1], how)
         self.register_buffer("table", table)
 
@@ -88,9 +85,7 @@ class FixedPositions(_OnInput):
 class LearnedPositions(_OnInput):
     """One learned vector per position, N(0, sd²) to begin with: parameter table [*member, length, width]."""
 
-    def __init__(
-        self, length: int, width: int, how: Literal["add", "concatenate"] = "add", *, sd: float = 0.02
-    ) -> None:
+    def __init__(self, length: int, width: int, how: str = "add", *, sd: float = 0.02) -> None:
         super().__init__(width, width, how)
         self.table = nn.Parameter(sd * torch.randn(length, width))
 

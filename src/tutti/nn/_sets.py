@@ -5,8 +5,6 @@ anything, NaN too. Laws: permuting the items leaves a pool's output as it is and
 not there change nothing.
 """
 
-from typing import Literal
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -27,7 +25,7 @@ class SetPool(nn.Module):
 
     stacked = True
 
-    def __init__(self, kind: Literal["sum", "mean", "max"] = "mean") -> None:
+    def __init__(self, kind: str = "mean") -> None:
         super().__init__()
         if kind not in ("sum", "mean", "max"):
             raise core.unknown("pooling of a set", kind, ("sum", "mean", "max"))
