@@ -34,12 +34,21 @@ from tutti.optim._bounded import AMSBound as AMSBound
 from tutti.optim._clipping import clip_factor as clip_factor
 from tutti.optim._clipping import norm_factor as norm_factor
 from tutti.optim._clipping import norms as norms
+from tutti.optim._distance import DAdaptAdam as DAdaptAdam
+from tutti.optim._distance import DAdaptSGD as DAdaptSGD
+from tutti.optim._distance import Prodigy as Prodigy
+from tutti.optim._factored import SM3 as SM3
+from tutti.optim._factored import Adafactor as Adafactor
 from tutti.optim._largest import AdaMax as AdaMax
 from tutti.optim._largest import AdamX as AdamX
 from tutti.optim._largest import AMSGrad as AMSGrad
 from tutti.optim._largest import Padam as Padam
 from tutti.optim._largest import SAMSGrad as SAMSGrad
 from tutti.optim._largest import SoftplusAdam as SoftplusAdam
+from tutti.optim._layerwise import LAMB as LAMB
+from tutti.optim._layerwise import LARS as LARS
+from tutti.optim._layerwise import Fromage as Fromage
+from tutti.optim._layerwise import NovoGrad as NovoGrad
 from tutti.optim._memory import AdaFom as AdaFom
 from tutti.optim._memory import AdamNC as AdamNC
 from tutti.optim._memory import AdaShift as AdaShift
@@ -63,6 +72,8 @@ from tutti.optim._momentum import SGD as SGD
 from tutti.optim._momentum import HeavyBall as HeavyBall
 from tutti.optim._momentum import Momentum as Momentum
 from tutti.optim._momentum import Nesterov as Nesterov
+from tutti.optim._muon import Muon as Muon
+from tutti.optim._muon import orthogonalise as orthogonalise
 from tutti.optim._norms import SNGM as SNGM
 from tutti.optim._norms import SWATS as SWATS
 from tutti.optim._norms import AcceleGrad as AcceleGrad
@@ -82,10 +93,16 @@ from tutti.optim._online import RMSterov as RMSterov
 from tutti.optim._online import SCAdagrad as SCAdagrad
 from tutti.optim._online import SCRMSProp as SCRMSProp
 from tutti.optim._plateau import Plateau as Plateau
+from tutti.optim._preconditioned import SOAP as SOAP
+from tutti.optim._preconditioned import Shampoo as Shampoo
+from tutti.optim._projected import SGDP as SGDP
+from tutti.optim._projected import AdamP as AdamP
 from tutti.optim._rule import Rule as Rule
 from tutti.optim._rule import ShapedRule as ShapedRule
 from tutti.optim._rule import State as State
 from tutti.optim._rule import Stepper as Stepper
+from tutti.optim._schedule_free import ScheduleFreeAdamW as ScheduleFreeAdamW
+from tutti.optim._schedule_free import ScheduleFreeSGD as ScheduleFreeSGD
 from tutti.optim._schedules import Constant as Constant
 from tutti.optim._schedules import Cosine as Cosine
 from tutti.optim._schedules import CosineQuarter as CosineQuarter
@@ -103,6 +120,13 @@ from tutti.optim._sign import Rprop as Rprop
 from tutti.optim._sign import SignSGD as SignSGD
 from tutti.optim._sign import Signum as Signum
 from tutti.optim._sign import Tiger as Tiger
+from tutti.optim._wrappers import ASAM as ASAM
+from tutti.optim._wrappers import EMA as EMA
+from tutti.optim._wrappers import SAM as SAM
+from tutti.optim._wrappers import SWA as SWA
+from tutti.optim._wrappers import Centralised as Centralised
+from tutti.optim._wrappers import Lookahead as Lookahead
+from tutti.optim._wrappers import Wrapper as Wrapper
 
 _NATIVE: tuple[type[Rule], ...] = (
     SGD,
@@ -191,7 +215,26 @@ _NATIVE: tuple[type[Rule], ...] = (
     MARS,
     AdaPNM,
 )
-RULES: dict[str, type[Rule]] = {rule.name: rule for rule in _NATIVE}
+_LAYERED: tuple[type[Rule], ...] = (
+    Muon,
+    SOAP,
+    Shampoo,
+    Adafactor,
+    SM3,
+    LAMB,
+    LARS,
+    Fromage,
+    NovoGrad,
+    AdamP,
+    SGDP,
+    ScheduleFreeAdamW,
+    ScheduleFreeSGD,
+    Prodigy,
+    DAdaptAdam,
+    DAdaptSGD,
+)
+_WRAPPERS: tuple[type[Wrapper], ...] = (SAM, ASAM, Lookahead, EMA, SWA, Centralised)
+RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (*_NATIVE, *_LAYERED, *_WRAPPERS)}
 SCHEDULES: dict[str, type[Schedule]] = {
     schedule.name: schedule
     for schedule in (Constant, Exponential, InverseTime, Linear, CosineQuarter, Cosine, WarmRestarts, OneCycle)

@@ -1,7 +1,7 @@
 """What an update rule is, and a rule at work on a stack of members."""
 
 from abc import ABC
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tutti.core import Config, InputError, Layout
+from tutti.core import Config, InputError, Layout, Setting
 
 State = dict[str, Tensor]
 Again = Callable[..., Float[Tensor, " member"]]
@@ -49,6 +49,9 @@ class Rule(Config, ABC):
     looped: ClassVar[bool] = False
     """Whether `again` is asked for one member at a time: the looped executor then saves evaluating the others."""
 
+    steady: ClassVar[bool] = False
+    """Whether the rule is meant for a constant rate after the warm-up."""
+
     decay: str = "coupled"
 
     def __post_init__(self) -> None:
@@ -59,8 +62,10 @@ class Rule(Config, ABC):
         """This rule for rows that are laid out so."""
         return self
 
-    def stepper(self, weights: Float[Tensor, "member weights"], layout: Layout) -> "Stepper":
-        """This rule at work on a stack."""
+    def stepper(
+        self, weights: Float[Tensor, "member weights"], layout: Layout, settings: Sequence[Setting]
+    ) -> "Stepper":
+        """This rule at work on a stack; settings: the one of each member."""
         return Stepper(self.bind(layout), weights)
 
     def init(self, weights: Float[Tensor, "member weights"]) -> State:
@@ -158,6 +163,16 @@ class Rule(Config, ABC):
         The gradient is divided by `scale`; nothing at all is changed where `skip` is 1.
         """
         return False
+
+    @property
+    def usual_rate(self) -> float:
+        """`rate_scale`, of the rule within where this one is a wrapper."""
+        return self.rate_scale
+
+    @property
+    def wants_constant_rate(self) -> bool:
+        """`steady`, of the rule within where this one is a wrapper."""
+        return self.steady
 
     @property
     def single_kernel(self) -> bool:
