@@ -10,7 +10,7 @@ three times slower than the loop. `_groups_pay` holds the rule; docs/LOG.md (202
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -21,7 +21,6 @@ from tutti import core
 from tutti.nn._fold import check_axes, into_channels, out_of_channels, per_axis, shared, wrong_axes
 from tutti.nn._initialise import initialise
 
-PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 _CONVOLVE: tuple[Callable[..., Tensor], ...] = (functional.conv1d, functional.conv2d, functional.conv3d)
@@ -99,10 +98,10 @@ class Convolution(nn.Module):
         *,
         axes: int = 2,
         stride: int | tuple[int, ...] = 1,
-        padding: int | tuple[int, ...] | Literal["same"] = 0,
+        padding: int | tuple[int, ...] | str = 0,
         dilation: int | tuple[int, ...] = 1,
         groups: int = 1,
-        padding_mode: PaddingMode = "zeros",
+        padding_mode: str = "zeros",
         bias: bool = True,
         init: str = "torch",
         scale: float = 1.0,

@@ -105,12 +105,24 @@ class BatchNorm(nn.Module):
             return self._normal(x, self.running_mean, self.running_var)
         # A buffer may be a slice of a longer row of numbers: then flattening copies it, and it is written back.
         mean, variance = self.running_mean.flatten(), self.running_var.flatten()
-        y = self._normal(into_channels(x), mean, variance)
+        y = self._normal_of_stack(x, mean, variance)
         if self.training and not self.running_mean.is_contiguous():
             self.running_mean.copy_(mean.view_as(self.running_mean))
         if self.training and not self.running_var.is_contiguous():
             self.running_var.copy_(variance.view_as(self.running_var))
-        return out_of_channels(y, x.shape[0])
+        return y
+
+    def _normal_of_stack(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """The members' features side by side in one batch normalisation.
+
+        Where features come last, torch computes the odd ones behind the last whole vector (of up to 16) in other
+        steps, and a member would feel its neighbours: then the batch is put last instead.
+        """
+        members, batch, features = x.shape[:3]
+        if x[0, 0, 0].numel() > 1 or features % 16 == 0:
+            return out_of_channels(self._normal(into_channels(x), mean, variance), members)
+        y = self._normal(x.transpose(1, 2).reshape(1, members * features, batch), mean, variance)
+        return y.view(members, features, batch).transpose(1, 2).view(x.shape)
 
     def _normal(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         weight, bias = self.weight.flatten(), self.bias.flatten()

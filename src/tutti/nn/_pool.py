@@ -5,7 +5,6 @@ so that the axis `member` is recognised. Channels never mix.
 """
 
 from collections.abc import Callable
-from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,7 +12,7 @@ from torch.nn import functional
 
 from tutti import core
 from tutti.nn._convolve import check_fits
-from tutti.nn._fold import check_axes, per_axis, per_channel, wrong_axes
+from tutti.nn._fold import check_axes, per_axis, per_channel, shared, wrong_axes
 
 _MAX: tuple[Callable[..., Tensor], ...] = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)
 _AVERAGE: tuple[Callable[..., Tensor], ...] = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)
@@ -114,7 +113,7 @@ class GlobalPool(nn.Module):
 
     stacked = True
 
-    def __init__(self, kind: Literal["mean", "max"] = "mean", *, axes: int = 2) -> None:
+    def __init__(self, kind: str = "mean", *, axes: int = 2) -> None:
         super().__init__()
         if kind not in ("mean", "max"):
             raise core.unknown("global pooling", kind, ("mean", "max"))
@@ -152,7 +151,7 @@ class Upsample(nn.Module):
 
     stacked = True
 
-    def __init__(self, factor: int = 2, *, axes: int = 2, kind: Literal["nearest", "linear"] = "nearest") -> None:
+    def __init__(self, factor: int = 2, *, axes: int = 2, kind: str = "nearest") -> None:
         super().__init__()
         if kind not in ("nearest", "linear"):
             raise core.unknown("way of enlarging", kind, ("nearest", "linear"))
@@ -161,6 +160,9 @@ class Upsample(nn.Module):
         self.mode = "nearest" if kind == "nearest" else ("linear", "bilinear", "trilinear")[axes - 1]
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        if self.mode != "nearest" and not shared(x):
+            # torch computes the last few channels in other steps: side by side, a member would feel its neighbours.
+            x = x.contiguous()
         return per_channel(
             lambda h: functional.interpolate(h, scale_factor=float(self.factor), mode=self.mode), x, self.axes
         )

@@ -1,7 +1,5 @@
 """Residual connections (He et al. 2016): a branch learns the difference to its input."""
 
-from typing import Literal
-
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -23,7 +21,7 @@ class Residual(nn.Module):
         branch: nn.Module,
         *,
         norm: nn.Module | None = None,
-        place: Literal["pre", "post"] = "pre",
+        place: str = "pre",
         shortcut: nn.Module | None = None,
     ) -> None:
         super().__init__()
