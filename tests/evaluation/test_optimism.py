@@ -62,3 +62,17 @@ def test_groups_weights_and_diverged_settings() -> None:
         optimism(scores, "auc")
     with pytest.raises(InputError, match="No setting"):
         optimism(diverged[6:], "accuracy")
+
+
+def test_the_best_setting_is_the_one_that_was_chosen() -> None:
+    """Chosen by a loss that knows nothing, accuracies of pure noise are not too good."""
+    rng = np.random.default_rng(5)
+    scores = (rng.random((20, 400)) < 0.5).astype(np.float64)
+    losses = rng.random((20, 400))
+    found = optimism(scores, "accuracy", losses=losses)
+    by_score = optimism(scores, "accuracy")
+    assert found.value < 0.5 * by_score.value
+    np.testing.assert_allclose(found.corrected, 0.5, atol=0.03)
+    chosen = scores[losses.mean(axis=1).argmin()].mean()
+    np.testing.assert_allclose(found.value, abs(chosen - found.corrected))
+    assert optimism(scores, "accuracy", losses=-scores) == by_score

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tutti.core import InputError, TableShape, configure
 from tutti.models import MODELS
 from tutti.runs import Run
-from tutti.tasks import Affine, Task, answers, task_from_json
+from tutti.tasks import Affine, Task, answers, task_from_json, tempered
 
 BATCH = 8192  # rows in one pass
 
@@ -23,7 +23,8 @@ CUSTOM = "custom"
 class Predictor:
     """Networks whose predictions are averaged (probabilities, or values), all for one task.
 
-    model: the Config that built them, as JSON values. affines: one per network for a regression.
+    model: the Config that built them, as JSON values. affines: one per network for a regression. temperature: at
+    which class probabilities are given, found by the search (see tasks.tempered).
     """
 
     task: Task
@@ -31,6 +32,7 @@ class Predictor:
     model: Mapping[str, Any]
     networks: Sequence[nn.Module]
     affines: tuple[Affine, ...] = ()
+    temperature: float = 1.0
 
     def predict(
         self, numbers: Float[np.ndarray, "rows number"], codes: Int[np.ndarray, "rows category"]
@@ -52,7 +54,7 @@ class Predictor:
             x = torch.as_tensor(np.ascontiguousarray(numbers[a : a + BATCH]), device=device)
             c = torch.as_tensor(np.ascontiguousarray(codes[a : a + BATCH]), device=device).long()
             parts.append(answers(self.task, network(x, c), affine, int(getattr(network, "replicas", 1))).cpu())
-        return torch.cat(parts).numpy()
+        return tempered(torch.cat(parts).numpy(), self.temperature)
 
     def save(self, run: Run) -> None:
         """Writes model.json and model.safetensors."""
@@ -64,6 +66,7 @@ class Predictor:
         run.write_tensors("model.safetensors", tensors)
         shape = asdict(self.shape)
         description = {"model": dict(self.model), "shape": shape, "networks": len(self.networks)}
+        description["temperature"] = self.temperature
         run.write_json("model.json", {**description, "task": self.task.to_json()})
 
     @classmethod
@@ -92,7 +95,14 @@ class Predictor:
             networks.append(network.eval())
             if f"{i}.centre" in tensors:
                 affines.append(Affine(centre=tensors[f"{i}.centre"], scale=tensors[f"{i}.scale"]))
-        return cls(task=task, shape=shape, model=description["model"], networks=networks, affines=tuple(affines))
+        return cls(
+            task=task,
+            shape=shape,
+            model=description["model"],
+            networks=networks,
+            affines=tuple(affines),
+            temperature=float(description["temperature"]),
+        )
 
 
 def _load(network: nn.Module, values: Mapping[str, Tensor], where: str) -> None:

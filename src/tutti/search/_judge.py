@@ -6,13 +6,19 @@ import numpy as np
 from jaxtyping import Float, Num
 
 from tutti.metrics import METRICS, Metric
-from tutti.tasks import Affine, Task, answers
+from tutti.tasks import Affine, Task, answers, best_temperature
 from tutti.training import Population
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """Scores members by a task's metric.
+    """Scores members by a task's metric, and says which of two scores is ahead.
+
+    What is quoted is the metric. What decides is `criterion`: the metric itself, but the log-loss where the metric
+    only counts right and wrong answers (accuracy, balanced accuracy, F1). On some hundreds of rows the step with the
+    most right answers is often an early, undecided and lucky one; the log-loss is calmer, and a proper score. One
+    class per row is judged at its best temperature: a network that is right but too sure of itself is no worse than
+    its cure (Berta, Holzmüller, Jordan & Bach 2025, "Rethinking early stopping: refine, then calibrate").
 
     target: the encoded target of all rows, in its own units. affines: one per stream for a regression, empty
     otherwise. A network with replicas is judged on the mean of their predictions. weights: how much each row
@@ -33,11 +39,17 @@ class Judge:
     def higher_is_better(self) -> bool:
         return self.measure.higher_is_better
 
-    def better(self, a: float, b: float) -> bool:
-        """Whether score a is strictly better than b; NaN is worse than everything."""
-        if np.isnan(a):
-            return False
-        return bool(np.isnan(b) or (a > b if self.higher_is_better else a < b))
+    @property
+    def criterion(self) -> str:
+        """The name of the metric that decides between settings and steps."""
+        return "log_loss" if self.measure.steps else self.metric
+
+    def order(self, score: float, tie: float) -> tuple[float, float]:
+        """Smaller is better: the criterion, then the metric (or the log-loss) between equals; NaN comes last."""
+        if np.isnan(score):
+            return (float("inf"), float("inf"))
+        signed = -score if self.higher_is_better else score
+        return (tie, signed) if self.measure.steps else (signed, tie)
 
     def predictions(
         self, population: Population, stream: int, rows: np.ndarray
@@ -47,11 +59,17 @@ class Judge:
         affine = self.affines[stream] if self.affines else None
         return answers(self.task, output, affine, population.program.replicas).cpu().numpy()
 
+    def temperature(self, rows: np.ndarray, prediction: Float[np.ndarray, "row out"]) -> float:
+        """The temperature at which these predictions have the least log-loss; 1 unless there is one class per row."""
+        if self.task.kind not in ("binary", "multiclass"):
+            return 1.0
+        return best_temperature(self.target[rows], prediction, self._mass(rows))
+
     def score(self, rows: np.ndarray, prediction: Float[np.ndarray, "row out"]) -> float:
         return self.measure.function(self.target[rows], prediction, self._mass(rows))
 
     def tie(self, rows: np.ndarray, prediction: Float[np.ndarray, "row out"]) -> float:
-        """Smaller is better: log-loss for classes, where many settings share a score; 0 for values."""
+        """Smaller is better: the log-loss for classes; 0 for values."""
         if self.task.kind == "regression":
             return 0.0
         return METRICS["log_loss"].function(self.target[rows], prediction, self._mass(rows))
@@ -64,3 +82,11 @@ class Judge:
     ) -> Float[np.ndarray, " row"] | None:
         """Each row's contribution to the metric, or None where the metric is no mean over rows."""
         return self.measure.per_row(self.target[rows], prediction)
+
+    def row_losses(
+        self, rows: np.ndarray, prediction: Float[np.ndarray, "row out"]
+    ) -> Float[np.ndarray, " row"] | None:
+        """Each row's contribution to the criterion, or None where that is the metric itself."""
+        if self.criterion == self.metric:
+            return None
+        return METRICS[self.criterion].per_row(self.target[rows], prediction)

@@ -15,7 +15,8 @@ from tutti.core import Setting
 class Point:
     """One evaluation of a setting: means over its folds, judged on averaged weights.
 
-    `tie` is the mean log-loss (classes) or the score itself: it decides between equal scores.
+    `score` is the metric, `tie` the log-loss (0 for values); Judge.order says which of them decides first.
+    Both are those of predictions at `temperature`, one for all folds, fitted on their validation rows.
     """
 
     step: int
@@ -24,11 +25,16 @@ class Point:
     score: float
     tie: float
     fold_scores: tuple[float, ...]
+    temperature: float = 1.0
 
 
 @dataclass(kw_only=True)
 class Track:
-    """The history of one setting. `row_scores` belong to its best step: [validated rows], or None."""
+    """The history of one setting.
+
+    `row_scores` belong to its best step: [validated rows], or None. So do `row_losses`, what each row adds to the
+    criterion where that is not the metric.
+    """
 
     setting: Setting
     points: list[Point] = field(default_factory=list)
@@ -36,6 +42,7 @@ class Track:
     diverged: int = 0
     best: Point | None = None
     row_scores: Float[np.ndarray, " rows"] | None = None
+    row_losses: Float[np.ndarray, " rows"] | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {

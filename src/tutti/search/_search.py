@@ -16,7 +16,8 @@ from tutti.optim import Rule, Schedule
 from tutti.search._grid import Grid
 from tutti.search._judge import Judge
 from tutti.search._record import Candidate, Decision, Point, Track
-from tutti.training import Autopsy, Plan, Population, Problem, Program
+from tutti.tasks import tempered
+from tutti.training import Autopsy, Plan, Problem, Program, current_ranks, populate
 
 TRAIN_ROWS = 256  # training rows of each fold on which the training score is measured
 JUDGING_ROWS = 40_000  # validation rows, over all folds, on which settings are judged while training
@@ -74,18 +75,20 @@ class Search:
         self.autopsies: list[Autopsy] = []
         self.best: Candidate | None = None
         self.interrupted = self.stopped = False
+        self.ranks = current_ranks()  # what the clock decides is decided by the first of them
         self.stage = 0
         self._pace = 0.0
         self._seconds_left: float | None = None
         self._held = [_sample(s.validation, JUDGING_ROWS // len(problem.streams)) for s in problem.streams]
-        self.judged_rows, self._places = np.unique(np.concatenate(self._held), return_inverse=True)
+        self._judged = np.concatenate(self._held)
+        self.judged_rows, self._places = np.unique(self._judged, return_inverse=True)
         self._train_rows = [s.train[:: max(1, len(s.train) // TRAIN_ROWS)][:TRAIN_ROWS] for s in problem.streams]
         self._begin(settings)
 
     def _begin(self, settings: Sequence[Setting]) -> None:
         plan = self.plan if self.stage == 0 else self.plan.replace(rungs=())
         self._end_stage = False
-        self.population = Population(self.problem, settings, plan, self.rule, self.schedule, program=self.program)
+        self.population = populate(self.problem, settings, plan, self.rule, self.schedule, program=self.program)
         for setting in settings:
             self.tracks[setting] = Track(setting=setting)
 
@@ -116,6 +119,7 @@ class Search:
                 continue
             began = time.monotonic()
             loss = self.population.run(last)
+            self.interrupted = self.ranks.any(self.interrupted)
             self._look_into_deaths()
             self._evaluate(loss)
             self._decide(time.monotonic() - began)
@@ -145,24 +149,26 @@ class Search:
         for i, setting in enumerate(population.settings):
             track = self.tracks[setting]
             track.diverged = int(frozen[i].sum())
-            scores = [judge.score(rows, held[f][i]) for f, rows in enumerate(self._held)]
+            temperature = judge.temperature(self._judged, np.concatenate([part[i] for part in held]))
+            answers = [tempered(part[i], temperature) for part in held]
+            learned = [tempered(part[i], temperature) for part in seen]
+            scores = [judge.score(rows, p) for rows, p in zip(self._held, answers, strict=True)]
             point = Point(
                 step=population.step,
                 train_loss=float(losses[i].mean()),
-                train_score=float(np.mean([judge.score(r, seen[f][i]) for f, r in enumerate(self._train_rows)])),
+                train_score=float(
+                    np.mean([judge.score(r, p) for r, p in zip(self._train_rows, learned, strict=True)])
+                ),
                 score=float("nan") if track.diverged else float(np.mean(scores)),
-                tie=float(np.mean([judge.tie(rows, held[f][i]) for f, rows in enumerate(self._held)])),
+                tie=float(np.mean([judge.tie(rows, p) for rows, p in zip(self._held, answers, strict=True)])),
                 fold_scores=tuple(scores),
+                temperature=temperature,
             )
             track.points.append(point)
             if self._ahead(point, track.best):
                 track.best = point
-                track.row_scores = self._pooled(
-                    [judge.row_scores(rows, held[f][i]) for f, rows in enumerate(self._held)]
-                )
-                track.row_losses = self._pooled(
-                    [judge.row_losses(rows, held[f][i]) for f, rows in enumerate(self._held)]
-                )
+                track.row_scores = self._pooled([judge.row_scores(*x) for x in zip(self._held, answers, strict=True)])
+                track.row_losses = self._pooled([judge.row_losses(*x) for x in zip(self._held, answers, strict=True)])
             if self._ahead(point, self.best.point if self.best else None):
                 self.best = Candidate(setting=setting, point=point, rows=population.member_rows(i))
 
@@ -208,7 +214,7 @@ class Search:
                 self._drop("drop", order, "behind the best setting at the same step")
                 self._end()
                 return
-        fits, time_is_up = self._fitting(seconds, len(settings), keep)
+        fits, time_is_up = self.ranks.agree(self._fitting(seconds, len(settings), keep))
         if fits < keep:
             self._drop("drop", order[fits:keep], "the time left does not allow more settings")
         if keep < len(order):
@@ -309,7 +315,7 @@ class Search:
             if self.deadline is not None and new:
                 pace = (time.monotonic() - self.began) / max(1, sum(len(t.points) for t in self.tracks.values()))
                 needed = 1.5 * pace * len(new) * len(self.plan.segments)
-                new = new if needed < self.deadline - time.monotonic() else []
+                new = new if self.ranks.agree(needed < self.deadline - time.monotonic()) else []
         if new:
             self._record("grow", new, "the best value lay on the edge of the grid")
         return new
