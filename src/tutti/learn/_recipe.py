@@ -34,8 +34,8 @@ def table_recipe(shape: TableShape, rows: int, kind: TaskKind) -> Recipe:
     AdamW, clipping at norm 1, warm-up over a tenth of the steps, cosine to 0; two hidden layers whose width grows
     with the rows. Up to EMBEDDED numeric features each gets a small periodic embedding (PBLD of RealMLP); more of
     them (pixels, spectra) are standardised.
-    Quantile scaling and quick waves fit closely, which many rows and every regression reward. Classes get dropout, and
-    where rows are few, calm: robust scaling with its smooth clip and slow waves (both RealMLP's), and 20 passes.
+    Quantile scaling and quick waves fit closely, which many rows and every regression reward. Classes get dropout,
+    and where rows are few, calm: robust scaling with its smooth clip and slow waves (both RealMLP's), and 20 passes.
     Chosen by cross-validation on the develop half of the shared tables (benchmarks/_tables.py; docs/LOG.md).
     """
     width = 64 if rows < 2_000 else 128 if rows < 100_000 else 256

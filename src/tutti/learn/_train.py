@@ -64,7 +64,7 @@ class Training:
         shape = declared.schema.shape
         recipe = table_recipe(shape, self.rows, declared.task.kind)
         batch_size = options.batch_size or recipe.batch_size
-        base = replace(recipe.base, **_checked_setting(options.setting))
+        base = replace(recipe.base if options.model is None else Setting(), **_checked_setting(options.setting))
         self.recipe: Recipe = replace(
             recipe,
             batch_size=min(batch_size, max(1, self.rows)),
