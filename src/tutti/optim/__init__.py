@@ -45,6 +45,9 @@ from tutti.optim._largest import AMSGrad as AMSGrad
 from tutti.optim._largest import Padam as Padam
 from tutti.optim._largest import SAMSGrad as SAMSGrad
 from tutti.optim._largest import SoftplusAdam as SoftplusAdam
+from tutti.optim._layered import Gravity as Gravity
+from tutti.optim._layered import StableAdamW as StableAdamW
+from tutti.optim._layered import TAdam as TAdam
 from tutti.optim._layerwise import LAMB as LAMB
 from tutti.optim._layerwise import LARS as LARS
 from tutti.optim._layerwise import Fromage as Fromage
@@ -203,6 +206,9 @@ _NATIVE: tuple[type[Rule], ...] = (
     AvaGrad,
     Adai,
     SWATS,
+    StableAdamW,
+    TAdam,
+    Gravity,
     NAdam,
     RAdam,
     QHAdam,

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import torch
 
+from tutti.core import InputError
 from tutti.optim._elementwise import Each, Elementwise, Weights, over_rate, powers
 from tutti.optim._rule import State
 
@@ -204,11 +205,15 @@ class SRMM(Elementwise):
 
     name: ClassVar[str] = "srmm"
     kept: ClassVar[tuple[str, ...]] = ("mean", "centre")
-    positive: ClassVar[tuple[str, ...]] = ("window",)
     not_negative: ClassVar[tuple[str, ...]] = ("fading",)
 
     window: int = 100
     fading: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.window < 1:
+            raise InputError(f"window is {self.window}; expected a whole number of at least 1.")
 
     def direction(
         self, weights: Weights, gradient: Weights, state: State, *, step: int, rate: Each, momentum: Each
