@@ -17,7 +17,7 @@ from tutti.search._grid import Grid
 from tutti.search._judge import Judge
 from tutti.search._record import Candidate, Decision, Point, Track
 from tutti.tasks import tempered
-from tutti.training import Autopsy, Plan, Problem, Program, current_ranks, populate
+from tutti.training import Autopsy, Plan, Population, Problem, Program
 
 TRAIN_ROWS = 256  # training rows of each fold on which the training score is measured
 JUDGING_ROWS = 40_000  # validation rows, over all folds, on which settings are judged while training
@@ -75,7 +75,6 @@ class Search:
         self.autopsies: list[Autopsy] = []
         self.best: Candidate | None = None
         self.interrupted = self.stopped = False
-        self.ranks = current_ranks()  # what the clock decides is decided by the first of them
         self.stage = 0
         self._pace = 0.0
         self._seconds_left: float | None = None
@@ -88,7 +87,7 @@ class Search:
     def _begin(self, settings: Sequence[Setting]) -> None:
         plan = self.plan if self.stage == 0 else self.plan.replace(rungs=())
         self._end_stage = False
-        self.population = populate(self.problem, settings, plan, self.rule, self.schedule, program=self.program)
+        self.population = Population(self.problem, settings, plan, self.rule, self.schedule, program=self.program)
         for setting in settings:
             self.tracks[setting] = Track(setting=setting)
 
@@ -119,7 +118,6 @@ class Search:
                 continue
             began = time.monotonic()
             loss = self.population.run(last)
-            self.interrupted = self.ranks.any(self.interrupted)
             self._look_into_deaths()
             self._evaluate(loss)
             self._decide(time.monotonic() - began)
@@ -214,7 +212,7 @@ class Search:
                 self._drop("drop", order, "behind the best setting at the same step")
                 self._end()
                 return
-        fits, time_is_up = self.ranks.agree(self._fitting(seconds, len(settings), keep))
+        fits, time_is_up = self._fitting(seconds, len(settings), keep)
         if fits < keep:
             self._drop("drop", order[fits:keep], "the time left does not allow more settings")
         if keep < len(order):
@@ -315,7 +313,7 @@ class Search:
             if self.deadline is not None and new:
                 pace = (time.monotonic() - self.began) / max(1, sum(len(t.points) for t in self.tracks.values()))
                 needed = 1.5 * pace * len(new) * len(self.plan.segments)
-                new = new if self.ranks.agree(needed < self.deadline - time.monotonic()) else []
+                new = new if needed < self.deadline - time.monotonic() else []
         if new:
             self._record("grow", new, "the best value lay on the edge of the grid")
         return new
