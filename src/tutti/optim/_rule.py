@@ -250,13 +250,13 @@ class Stepper:
         self.state = dict(tensors)
 
 
-def check_fraction(name: str, value: float) -> None:
+def check_fraction(name: str, value: float | int) -> None:
     """Raises unless 0 <= value < 1."""
     if not 0 <= value < 1:
         raise InputError(f"{name} is {value}; expected a number in [0, 1).")
 
 
-def check_positive(name: str, value: float) -> None:
+def check_positive(name: str, value: float | int) -> None:
     """Raises unless value > 0."""
     if not value > 0:
         raise InputError(f"{name} is {value}; expected a number above 0.")
