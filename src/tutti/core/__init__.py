@@ -20,6 +20,7 @@ from tutti.core._keys import random_uniform as random_uniform
 from tutti.core._keys import step_keys as step_keys
 from tutti.core._keys import stream_key as stream_key
 from tutti.core._layout import Layout as Layout
+from tutti.core._memory import keep_memory as keep_memory
 from tutti.core._penalties import add_penalty as add_penalty
 from tutti.core._penalties import penalties as penalties
 from tutti.core._rows import Rows as Rows
