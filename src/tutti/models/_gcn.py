@@ -20,18 +20,18 @@ class GCNLayers(torch_nn.Module):
 
     def __init__(self, widths: tuple[int, ...], activation: str, dropout: bool, first_l2: float) -> None:
         super().__init__()
-        self.convolutions = torch_nn.ModuleList(nn.GCN(a, b) for a, b in pairwise(widths))
+        self.first = nn.GCN(widths[0], widths[1])
+        self.others = torch_nn.ModuleList(nn.GCN(a, b) for a, b in pairwise(widths[1:]))
         self.activation = nn.activation(activation)
         self.drop = nn.Dropout() if dropout else None
         self.first_l2 = first_l2
 
     def forward(self, x: Tensor | nn.SparseFeatures, edges: nn.Edges) -> Float[Tensor, "*member node out"]:
-        first, *others = self.convolutions
         if self.training and self.first_l2:
-            weight, bias = first.get_parameter("weight"), first.get_parameter("bias")
-            core.add_penalty(0.5 * self.first_l2 * (weight.square().sum((-2, -1)) + bias.square().sum(-1)))
-        h: Tensor = first(drop(self.drop, x), edges)
-        for convolution in others:
+            squares = self.first.weight.square().sum((-2, -1)) + self.first.bias.square().sum(-1)
+            core.add_penalty(0.5 * self.first_l2 * squares)
+        h: Tensor = self.first(drop(self.drop, x), edges)
+        for convolution in self.others:
             h = convolution(drop(self.drop, self.activation(h)), edges)
         return h
 

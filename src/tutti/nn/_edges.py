@@ -165,7 +165,7 @@ class Edges:
         source, target = edges.index
         value = torch.ones_like(source, dtype=torch.float64) if alive is None else alive.flatten().to(torch.float64)
         degree = torch.bincount(target, weights=value, minlength=edges.targets)
-        return (value * (degree[source] * degree[target]).rsqrt()).view(self.looped.origin.shape)
+        return (value / (degree[source] * degree[target]).sqrt()).view(self.looped.origin.shape)
 
 
 @dataclass(frozen=True)

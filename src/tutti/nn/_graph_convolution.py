@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tutti import core
 from tutti.nn._edges import SOURCE, TARGET, Edges, Looped
 from tutti.nn._initialise import initialise
-from tutti.nn._messages import Aggregation, aggregate, arrived, gather, propagate, scatter
+from tutti.nn._messages import AGGREGATIONS, aggregate, arrived, gather, propagate, scatter
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class SparseFeatures:
         return cls(dense[node, feature], Edges(torch.stack((feature, node)), dense.shape[1], dense.shape[0]))
 
 
-Nodes = Float[Tensor, "*member node feature"] | SparseFeatures
-Links = Edges | Int[Tensor, "*member two edge"]
+Nodes = Float[Tensor, "*given node feature"] | SparseFeatures
+Links = Edges | Int[Tensor, "*own two edge"]
 
 
 def as_edges(edges: Links, x: Nodes) -> Edges:
@@ -43,7 +43,7 @@ def as_edges(edges: Links, x: Nodes) -> Edges:
 
 
 def project(x: Nodes, weight: Float[Tensor, "*member inputs outputs"]) -> Float[Tensor, "*member node outputs"]:
-    """x W. Sparse features sum the rows of W that their node has: no zero is multiplied."""
+    """x W; x may lack the member axis. Sparse features sum the rows of W that a node has: no zero is multiplied."""
     if isinstance(x, SparseFeatures):
         return propagate(weight, x.entries, x.values)
     return torch.matmul(x, weight)
@@ -90,7 +90,7 @@ def symmetric(looped: Looped, weight: Float[Tensor, "*some edge"]) -> Float[Tens
     """w / √(d[s] d[t]) at each edge, and at the loops: the normalisation of a GCN with edge weights."""
     value = looped.carry(weight).unsqueeze(-1)
     degree = scatter(value, looped.edges)
-    root = torch.where(degree > 0, degree.clamp(min=torch.finfo(degree.dtype).tiny).rsqrt(), 0.0)
+    root = torch.where(degree > 0, 1 / degree.clamp(min=torch.finfo(degree.dtype).tiny).sqrt(), 0.0)
     return (gather(root, looped.edges, SOURCE) * value * gather(root, looped.edges, TARGET)).squeeze(-1)
 
 
@@ -103,10 +103,10 @@ class SAGE(nn.Module):
 
     stacked = True
 
-    def __init__(self, inputs: int, outputs: int, *, how: Aggregation = "mean") -> None:
+    def __init__(self, inputs: int, outputs: int, *, how: str = "mean") -> None:
         super().__init__()
-        if how not in ("sum", "mean", "max"):
-            raise core.unknown("aggregation", how, ("sum", "mean", "max"))
+        if how not in AGGREGATIONS:
+            raise core.unknown("aggregation", how, AGGREGATIONS)
         self.how = how
         self.own = projection(inputs, outputs)
         self.neighbour = projection(inputs, outputs)

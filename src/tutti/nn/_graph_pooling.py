@@ -1,7 +1,5 @@
 """Readout: the nodes of each graph as one row."""
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -11,7 +9,7 @@ from tutti.nn._edges import Edges
 from tutti.nn._linear import Linear
 from tutti.nn._messages import arrived, edge_softmax, peak, propagate
 
-ReadoutName = Literal["sum", "mean", "max", "attention"]
+READOUTS = ("sum", "mean", "max", "attention")
 
 
 def members_of(graph: Int[Tensor, "*member node"], graphs: int) -> Edges:
@@ -36,10 +34,10 @@ class Readout(nn.Module):
 
     stacked = True
 
-    def __init__(self, how: ReadoutName = "mean", *, features: int | None = None) -> None:
+    def __init__(self, how: str = "mean", *, features: int | None = None) -> None:
         super().__init__()
-        if how not in ("sum", "mean", "max", "attention"):
-            raise core.unknown("readout", how, ("sum", "mean", "max", "attention"))
+        if how not in READOUTS:
+            raise core.unknown("readout", how, READOUTS)
         if how == "attention" and features is None:
             raise core.InputError("A readout by attention must know its inputs.", fix="Give features=….")
         self.how = how

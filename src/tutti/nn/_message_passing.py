@@ -59,5 +59,11 @@ class MessagePassing(nn.Module):
     ) -> Float[Tensor, "*member node feature"]:
         reset, update, new = self.gates_input(message).chunk(3, -1)
         old_reset, old_update, old_new = self.gates_state(h).chunk(3, -1)
-        new = torch.tanh(new + torch.sigmoid(reset + old_reset) * old_new)
-        return torch.lerp(new, h, torch.sigmoid(update + old_update))
+        new = torch.tanh(new + _sigmoid(reset + old_reset) * old_new)
+        return torch.lerp(new, h, _sigmoid(update + old_update))
+
+
+def _sigmoid(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """(1 + tanh(x/2)) / 2. torch.sigmoid rounds the last few numbers of a CPU tensor, and of each thread's part, in
+    another way than the rest: a member would depend on how many others there are."""
+    return torch.tanh(x / 2).add(1).div(2)

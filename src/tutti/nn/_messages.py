@@ -9,7 +9,7 @@ theirs.
 """
 
 from math import prod
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -93,13 +93,15 @@ class _Dot(Function):
     def forward(x: Tensor, y: Tensor, edges: Edges) -> Tensor:
         source, target = edges.index
         lead = x.shape[:-2]
+        if edges.count == 0 or x.numel() == 0:
+            return x.new_zeros(*lead, edges.count)
         x, y = x.reshape(-1, *x.shape[-2:]), y.reshape(-1, *y.shape[-2:])
         size = max(1, DOT_NUMBERS // max(1, edges.count * x.shape[-1]))
         parts = [
             torch.linalg.vecdot(a.index_select(1, source), b.index_select(1, target))
             for a, b in zip(x.split(size), y.split(size), strict=True)
         ]
-        return (torch.cat(parts) if parts else x.new_zeros(0)).view(*lead, edges.count)
+        return torch.cat(parts).view(*lead, edges.count)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -270,24 +272,24 @@ def edge_softmax(
     return (share / total.clamp(min=torch.finfo(share.dtype).tiny)).squeeze(-1)
 
 
-Aggregation = Literal["sum", "mean", "max"]
+AGGREGATIONS = ("sum", "mean", "max")
 
 
 def aggregate(
     messages: Float[Tensor, "*lead edge feature"],
     edges: Edges,
-    how: Aggregation = "sum",
+    how: str = "sum",
     weight: Float[Tensor, "*some edge"] | None = None,
 ) -> Float[Tensor, "*lead target feature"]:
     """The messages that arrive at each node as one: their (weighted) sum, their (weighted) mean, or the largest,
     feature by feature (an edge of weight 0 is absent). A node at which none arrives gets 0."""
+    if how not in AGGREGATIONS:
+        raise core.unknown("aggregation", how, AGGREGATIONS)
     if how == "max":
         if weight is not None:
             messages = messages.masked_fill((weight == 0).unsqueeze(-1), -torch.inf)
         top = peak(messages, edges)
         return top if weight is None else torch.where(top == -torch.inf, 0.0, top)
-    if how not in ("sum", "mean"):
-        raise core.unknown("aggregation", how, ("sum", "mean", "max"))
     weighted = messages if weight is None else messages * weight.unsqueeze(-1)
     summed = scatter(weighted, edges)
     return summed if how == "sum" else summed / arrived(edges, weight, summed)
