@@ -299,7 +299,7 @@ def test_the_score_is_corrected_for_the_search() -> None:
         naive.append(model.result_["best"]["cv"]["mean"])
         corrected.append(model.score_)
         assert model.result_["test"] is None
-    assert np.mean(naive) > 0.53
+    assert np.mean(naive) > 0.51  # settings are chosen by the log-loss: what that wins in accuracy is little
     assert abs(np.mean(corrected) - 0.5) < 0.5 * (np.mean(naive) - 0.5)
 
 
