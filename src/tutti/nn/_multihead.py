@@ -89,14 +89,17 @@ class MultiHeadAttention(nn.Module):
         if self.project is not None:
             if memory is not None:
                 raise core.InputError("Self-attention was given a memory.", fix="Build it with memory_width.")
-            every = rearrange(self.project(x), "... t (h d) -> ... h t d", h=self.heads + 2 * self.groups)
-            q, k, v = every.split((self.heads, self.groups, self.groups), -3)
-            return q, k, v
-        if memory is None or self.query is None or self.memory is None:
+            shared = self.groups * x.shape[-1] // self.heads
+            q, k, v = self.project(x).split((x.shape[-1], shared, shared), -1)
+        elif memory is None or self.query is None or self.memory is None:
             raise core.InputError("Cross-attention was given no memory.", fix="Pass what it attends to.")
-        q = rearrange(self.query(x), "... t (h d) -> ... h t d", h=self.heads)
-        k, v = rearrange(self.memory(memory), "... t (two g d) -> two ... g t d", two=2, g=self.groups).unbind(0)
-        return q, k, v
+        else:
+            q, (k, v) = self.query(x), self.memory(memory).chunk(2, -1)
+        return self._split(q, self.heads), self._split(k, self.groups), self._split(v, self.groups)
+
+    @staticmethod
+    def _split(x: Tensor, heads: int) -> Tensor:
+        return rearrange(x, "... t (h d) -> ... h t d", h=heads)
 
     def forward(
         self,
