@@ -122,7 +122,8 @@ def run(
         if given.peers and peer.name not in given.peers:
             continue
         seconds[peer.name] = answers.get(data.name, split, peer.name, work_peer, peer.name, task, x, None)
-        if not given.untuned and np.isfinite(seconds[peer.name]):
+        spared = given.untuned is not None and (not given.untuned or peer.name in given.untuned)
+        if not spared and np.isfinite(seconds[peer.name]):
             who = f"{peer.name}, tuned"
             seconds[who] = answers.get(data.name, split, who, work_peer, peer.name, task, x, seconds[OURS])
     return seconds
@@ -169,7 +170,7 @@ def main() -> None:
     parser.add_argument("--tables", nargs="*", help="names of tables; the half that is reported by default")
     parser.add_argument("--develop", action="store_true", help="the half on which defaults are chosen")
     parser.add_argument("--peers", nargs="*", help="names of peers; all that are installed by default")
-    parser.add_argument("--untuned", action="store_true", help="leave the tuned peers out")
+    parser.add_argument("--untuned", nargs="*", help="peers that are not tuned; without names none is")
     parser.add_argument("--splits", type=int, default=3, help="outer splits of a small table, at most 5")
     parser.add_argument("--budget", help="tutti's --budget, such as 60s; none by default")
     parser.add_argument("--seed", type=int, default=0)
