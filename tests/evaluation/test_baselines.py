@@ -13,8 +13,11 @@ from sklearn.preprocessing import StandardScaler
 
 from tutti.core import Fold, InputError, Splits
 from tutti.evaluation import Baseline, fit_baselines
+from tutti.evaluation._baselines import _grow
+from tutti.evaluation._learners import Model
 
 RNG = np.random.default_rng(0)
+LINEAR = {"alpha": 1.0, "C": 1.0, "tune_rows": None, "tune_folds": 1, "fit_rows": None}
 
 
 def split(rows: int, test: int, folds: int = 3, by: np.ndarray | None = None) -> Splits:
@@ -244,3 +247,44 @@ def test_without_features_or_test_rows_there_is_less() -> None:
             empty, codes, target, kind="binary", outputs=1, metric="accuracy",
             splits=Splits(kind="given", rows=60, test=np.arange(0), folds=(), unit="row", units=np.arange(60)),
         )  # fmt: skip
+
+
+def test_a_fit_that_its_time_does_not_allow_ends_early_and_so_does_its_replay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    numbers, codes, signal = table(300)
+    labels = (signal > 0).astype(np.int64)
+    common = {"kind": "binary", "outputs": 1, "splits": split(300, 60), "metric": "accuracy", "out_of_fold": True}
+    with monkeypatch.context() as hurry:
+        hurry.setattr("tutti.evaluation._baselines._SLACK", 0.0)
+        # Trials whose rows were cut are fitted anew, for every fold.
+        hurry.setattr("tutti.evaluation._tuning._FIRST_ROWS", 100)
+        hurry.setattr("tutti.evaluation._tuning._LEAST_ROWS", 100)
+        first = fit(numbers, codes, labels, seconds=4, **common)["boosted trees"]
+    assert first.settings["iterations"] > 25
+    assert set(first.settings["grown"]) == {25}
+    assert f"ended after 25 of {first.settings['iterations']} iterations, as the time was up" in first.note
+    again = fit(numbers, codes, labels, replay={"boosted trees": first.settings, "linear": LINEAR}, **common)
+    np.testing.assert_array_equal(again["boosted trees"].test, first.test)
+    np.testing.assert_array_equal(again["boosted trees"].out_of_fold, first.out_of_fold)
+    assert again["boosted trees"].settings == first.settings
+
+
+@pytest.mark.parametrize(("seconds", "reached"), [(100.0, 200), (10.0, 130), (1.0, 25), (-5.0, 25)])
+def test_a_fit_grows_as_far_as_its_first_iterations_say(
+    seconds: float, reached: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten iterations a second; the slack is 1.3."""
+    now = [0.0]
+    grown: list[int] = []
+
+    class Steady(Model):
+        def __init__(self) -> None:
+            pass
+
+        def grow(self, iterations: int) -> None:
+            now[0] += (iterations - (grown[-1] if grown else 0)) / 10
+            grown.append(iterations)
+
+    monkeypatch.setattr("tutti.evaluation._baselines.perf_counter", lambda: now[0])
+    assert _grow(Steady(), 200, 25, seconds) == reached == grown[-1]

@@ -12,11 +12,12 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from tutti.core import Splits
-from tutti.evaluation._learners import Learner, Linear, Trees
+from tutti.evaluation._learners import Learner, Linear, Model, Trees
 from tutti.evaluation._problem import Clock, Problem
 from tutti.evaluation._tuning import Tuned, Tuning
 from tutti.metrics import Kind, metric_of
 
+_SLACK = 1.3  # of its time is what a fit under way may take
 _NEARLY = 0.8  # fits that miss the allowance by less keep all their rows
 
 
@@ -128,30 +129,51 @@ def _tuned(
     ready = [] if tuned.rows or not out_of_fold else tuned.trials
     sizes = [len(fold.train) for fold in splits.folds[len(ready) :]] if out_of_fold else []
     sizes += [len(splits.train)] if len(splits.test) else []
+    grown: list[int] = []  # iterations of each of these fits
+    told = None if earlier is None else earlier.get("grown", [tuned.iterations] * len(sizes))
     most = _rows_within(tuning, tuned, sizes, clock) if earlier is None else earlier["fit_rows"]
 
     def final(rows: np.ndarray) -> Any:
         model = learner.begin(tuned.setting, problem.cut(rows, most))
-        model.grow(tuned.iterations)
+        if told is None:
+            grown.append(_grow(model, tuned.iterations, learner.chunk, clock.left() / (len(sizes) - len(grown))))
+        else:
+            grown.append(told[len(grown)])
+            model.grow(grown[-1])
+        if grown[-1] < tuned.iterations:
+            tuned.notes.add(f"ended after {grown[-1]} of {tuned.iterations} iterations, as the time was up")
         tuned.notes |= model.notes
         return model
 
     parts = []
     for number, fold in enumerate(splits.folds if out_of_fold else ()):
         model = ready[number].model if number < len(ready) else final(fold.train)
-        parts.append(model.predict(fold.validation, tuned.iterations))
+        iterations = tuned.iterations if number < len(ready) else grown[-1]
+        parts.append(model.predict(fold.validation, iterations))
     test = final(splits.train).predict(splits.test) if len(splits.test) else None
     value = tuned.score[0] if problem.metric.higher_is_better else -tuned.score[0]
-    iterations = {"iterations": tuned.iterations} if learner.most > 1 else {}
+    amounts = {"iterations": tuned.iterations, "grown": grown} if learner.most > 1 else {}
     return Baseline(
         name=learner.name,
-        settings={**tuned.setting, **iterations, "tune_rows": tuned.rows, "tune_folds": judged, "fit_rows": most},
+        settings={**tuned.setting, **amounts, "tune_rows": tuned.rows, "tune_folds": judged, "fit_rows": most},
         cv_score=_fold_mean(problem, parts) if out_of_fold else value,
         out_of_fold=_gather(splits, parts) if out_of_fold else None,
         test=test,
         seconds=clock.spent(),
         note=_note(tuned, most, len(splits.train), len(splits.folds)),
     )
+
+
+def _grow(model: Model, iterations: int, chunk: int, seconds: float) -> int:
+    """Grows a model to so many iterations, or to as many as its first ones say that the time allows: one long fit
+    cannot be interrupted. Gives the number reached."""
+    began, first = perf_counter(), min(chunk, iterations)
+    model.grow(first)
+    spent = perf_counter() - began
+    most = min(iterations, max(first, int(_SLACK * first * seconds / spent)))
+    if most > first:
+        model.grow(most)
+    return most
 
 
 def _repeat(tuning: Tuning, earlier: Mapping[str, Any]) -> Tuned:

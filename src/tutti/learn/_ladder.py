@@ -1,8 +1,9 @@
 """The cost ladder: how many folds and settings the time allows, found from a few timed steps."""
 
+import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import ceil
 
@@ -30,6 +31,9 @@ TIMED_STEPS = 3
 TIMING = 0.04  # share of the allowance after which no other way of training is timed
 FLOPS = 2e10  # multiply-adds a second, a cautious guess: it only spares timing what is far too dear
 FEWEST_STEPS = 20
+WORTH_A_RACE = 640  # steps, below which a race of settings at a thirty-second would be decided by its first batches
+SMALL_BATCH = 256  # rows a step, where the time is too short for many of the recipe's
+FEW_EVALUATIONS = 4  # where a single setting is trained, and judging is a large part of the time
 STEP_SECONDS = 2e-3  # what a step costs beside its arithmetic, where steps are counted and not timed
 
 
@@ -110,11 +114,13 @@ class Ladder:
     threads: int
     rungs: bool
     timed: bool = True
+    evaluations: int = EVALUATIONS
 
     def choose(self, allowance: float) -> Choice:
         """The first step that fits in `allowance` seconds; else the last, with as many training steps as fit.
 
-        What the timing itself has taken is gone from the allowance.
+        Where these are too few for a race, it is a single setting with small batches. What the timing itself has
+        taken is gone from the allowance.
         """
         began = time.perf_counter()
         patience = TIMING * allowance
@@ -137,8 +143,32 @@ class Ladder:
                 return choice
         assert choice is not None
         share = max(left, 0.1 * allowance) / choice.seconds
-        horizon = max(FEWEST_STEPS, int(choice.plan.horizon * share))
-        return self._priced(choice.trial, LADDER[-1], horizon)
+        horizon = int(choice.plan.horizon * share)
+        if horizon >= WORTH_A_RACE:
+            return self._priced(choice.trial, LADDER[-1], horizon)
+        return self._hurried(trials[1], max(left, 0.1 * allowance))
+
+    def _hurried(self, trial: Trial, left: float) -> Choice:
+        """The middle setting alone, in small batches, judged a few times: as many steps as fit in `left` seconds.
+
+        On 200,000 rows in 10 s this is hundreds of steps instead of twenty.
+        """
+        began = time.perf_counter()
+        light = replace(
+            self,
+            recipe=replace(self.recipe, batch_size=min(self.recipe.batch_size, SMALL_BATCH)),
+            grid=lambda settings: self.grid(3).middle(),
+            evaluations=FEW_EVALUATIONS,
+        )
+        alone = Step(folds=1, settings=1, race=True)
+        program = copy.copy(trial.program)  # its rows have gone through the network's front already
+        program.batch_size = light.recipe.batch_size
+        choice = light._priced(light._timed(1, TIMING * left, trial.problem, trial.judge, program), alone)
+        left = max(0.1 * left, left - (time.perf_counter() - began if self.timed else 0.0))
+        if choice.seconds <= left:
+            return choice
+        horizon = max(FEWEST_STEPS, int(choice.plan.horizon * left / choice.seconds))
+        return light._priced(choice.trial, alone, horizon)
 
     def _hopeless(self, allowance: float) -> bool:
         """Whether all folds are so dear that timing them would be a waste."""
@@ -154,7 +184,7 @@ class Ladder:
         grid = self.grid(step.settings)
         settings = len(grid.settings())
         horizon, shortened = horizon or self.horizon(trial.folds), horizon is not None
-        segment = max(1, ceil(horizon / EVALUATIONS))
+        segment = max(1, ceil(horizon / self.evaluations))
         plan = Plan(
             executor=trial.executor if settings * trial.folds > 1 else "looped",
             horizon=horizon,
@@ -179,12 +209,12 @@ class Ladder:
         )
 
     def _try(self, folds: int, patience: float) -> Trial:
-        """Makes the problem for so many folds and times it, by each executor and number of threads.
-
-        After `patience` seconds what is timed already has to do.
-        """
+        """Makes the problem for so many folds and times it."""
         problem, judge = self.make(folds)
-        program = Program(problem, self.recipe.batch_size)
+        return self._timed(folds, patience, problem, judge, Program(problem, self.recipe.batch_size))
+
+    def _timed(self, folds: int, patience: float, problem: Problem, judge: Judge, program: Program) -> Trial:
+        """Times steps by each executor and number of threads; after `patience` seconds what is timed has to do."""
         carried = carry(program)
         need = measure(program, [self.rule])
         executors: list[ExecutorName] = ["looped"] if carried.executor == "looped" else [carried.executor, "looped"]
@@ -217,7 +247,7 @@ class Ladder:
         self, folds: int, problem: Problem, judge: Judge, program: Program, carried: Carried, need: Need
     ) -> Trial:
         """A trial priced by its multiply-adds: three passes a batch, and the evaluation that ends a segment."""
-        segment = max(1, ceil(self.horizon(folds) / EVALUATIONS))
+        segment = max(1, ceil(self.horizon(folds) / self.evaluations))
         judged = _judged(problem) / segment
         work = self.weights * (3.0 * self.recipe.batch_size * folds + judged)
         return Trial(
@@ -242,14 +272,14 @@ class Ladder:
         plan = Plan(
             executor=executor,
             horizon=max(horizon, 2 * TIMED_STEPS + 2),
-            segment=max(1, ceil(horizon / EVALUATIONS)),
+            segment=max(1, ceil(horizon / self.evaluations)),
             batch_size=self.recipe.batch_size,
         )
         single = Population(problem, settings[:1], plan, self.rule, self.schedule, program=program)
         one = self._seconds(single, patience)
-        if len(settings) == 1:
+        if len(settings) == 1 or one > patience:  # so dear a step has no fixed share to speak of
             return 0.0, one
-        count = min(len(settings), max(2, plan.stack // program.streams))
+        count = min(len(settings), max(2, plan.stack // program.streams), max(2, int(patience / one)))
         if executor == "looped":
             count = 2
         several = Population(problem, settings[:count], plan, self.rule, self.schedule, program=program)

@@ -34,6 +34,15 @@ class Grid:
         pairs = product(self.learning_rates, self.weight_decays)
         return [replace(self.base, learning_rate=r, weight_decay=d) for r, d in pairs]
 
+    def middle(self) -> "Grid":
+        """The grid of its middle setting alone."""
+        rates, decays = self.learning_rates, self.weight_decays
+        return replace(
+            self,
+            learning_rates=(rates[len(rates) // 2],),
+            weight_decays=(decays[len(decays) // 2],),
+        )
+
     def grow(self, best: Setting, tried: Sequence[Setting]) -> list[Setting]:
         """New settings beyond the edge on which `best` lies, or none.
 
