@@ -1,6 +1,7 @@
 """A training step as the contract of `Rule` words it, on a function whose gradient is known."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,15 +9,19 @@ from torch import Tensor
 from tutti.core import Layout
 from tutti.optim import Rule, State
 
-MEMBERS, WEIGHTS, STEPS = 5, 64, 40
+MEMBERS, WEIGHTS, STEPS = 5, 64, 24
 DECAY = 0.03
 
 
 def layout_of(weights: Tensor) -> Layout:
-    """One vector and one matrix that fill a row, or all but its padding."""
+    """One vector and one matrix that fill a row."""
     half = weights.shape[-1] // 2
-    rest = weights.shape[-1] - half
-    return Layout(("a", "b"), (torch.Size([half]), torch.Size([rest, 1])), (half, rest))
+    return Layout(("a", "b"), (torch.Size([half]), torch.Size([half, 1])), (half, half))
+
+
+def padded(side: int, rest: int) -> Layout:
+    """A square matrix and a vector, behind which the row has padding."""
+    return Layout(("a", "b"), (torch.Size([side, side]), torch.Size([rest])), (side * side, rest))
 
 
 def peaks() -> Tensor:
@@ -94,22 +99,21 @@ def trace(
     layout: Layout | None = None,
 ) -> Tensor:
     """The weights after each step: [step, member, weights]."""
-    weights = weights.clone()
-    bound = rule.bind(layout or layout_of(weights))
+    weights, layout = weights.clone(), layout or layout_of(weights)
+    weights[:, layout.used :] = 0
+    bound = rule.bind(layout)
+
+    def slope(weights: Tensor, step: int) -> Tensor:
+        gradient = gradient_at(weights, step)
+        gradient[:, layout.used :] = 0
+        return gradient
+
+    state = bound.init(weights)
     return go_on(
-        bound, bound.init(weights), weights, rates, momentum, decay=decay, first=1, last=steps, schedule=schedule
+        bound, state, weights, rates, momentum, decay=decay, first=1, last=steps, schedule=schedule, gradient=slope
     )
 
 
-def train(
-    rule: Rule,
-    weights: Tensor,
-    rates: Tensor,
-    momentum: float | Tensor,
-    *,
-    decay: float = DECAY,
-    steps: int = STEPS,
-    schedule: Callable[[int], float] = cut,
-) -> Tensor:
-    """The weights after the last step."""
-    return trace(rule, weights, rates, momentum, decay=decay, steps=steps, schedule=schedule)[-1]
+def train(rule: Rule, weights: Tensor, rates: Tensor, momentum: float | Tensor, **options: Any) -> Tensor:
+    """The weights after the last step of `trace`."""
+    return trace(rule, weights, rates, momentum, **options)[-1]

@@ -156,6 +156,24 @@ def angulargrad(x: Member, size: Callable[[ndarray], ndarray]) -> ndarray:
     return x.w - x.lr * (0.5 * np.tanh(np.abs(size(smaller))) + 0.5) * u
 
 
+def yogi(x: Member) -> ndarray:
+    m, v = x.beta * x.had("m") + (1 - x.beta) * x.g, x.had("v", 0.1)
+    v = v - 0.2 * np.sign(v - x.g**2) * x.g**2
+    x.keep(m=m, v=v)
+    return x.w - x.lr * (m / (1 - x.beta**x.t)) / (np.sqrt(v / (1 - 0.8**x.t)) + 1e-2)
+
+
+def ftrl(x: Member) -> ndarray:
+    """With σ as the difference of two inverse rates √n/η, so that the rate may change."""
+    n = x.had("n", np.zeros_like(x.g)) + x.g**2
+    inverse = np.sqrt(n) / x.lr
+    z = x.had("z") + x.g - (inverse - x.had("inverse")) * x.w
+    x.keep(n=n, z=z, inverse=inverse)
+    w = -(z - 0.3 * np.sign(z)) / (0.5 / x.lr + inverse + 0.2)
+    w[np.abs(z) <= 0.3] = 0
+    return w
+
+
 def adax(x: Member) -> ndarray:
     m = x.beta * x.had("m") + (1 - x.beta) * x.g
     v = 1.01 * x.had("v") + 0.01 * x.g**2
@@ -400,6 +418,8 @@ CASES_OF_PAPERS = [
     case("cprop", cprop, beta_trust=0.9, trust=0.7),
     case("angulargrad", lambda x: angulargrad(x, np.cos)),
     case("angulargrad", lambda x: angulargrad(x, np.tan), angle="tan"),
+    case("yogi", yogi, beta2=0.8, start=0.1, epsilon=1e-2),
+    case("ftrl", ftrl, beta=0.5, lambda1=0.3, lambda2=0.2),
     case("adax", adax, growth=0.01),
     case("adaxw", adax, growth=0.01),
     case("adafom", lambda x: adamnc(x, 1.0)),

@@ -16,7 +16,7 @@ class Yogi(Moments):
 
         v ← v − (1−β₂) sign(v − g²) g²     w ← w − η m̂/(√v̂ + ε)
 
-    start: m and v before the first step, as in the authors' code (the paper has none for m).
+    start: v before the first step (the authors' code and pytorch_optimizer start m there too).
     Memory as Adam: "mean" (m), "square" (v).
     """
 
@@ -27,7 +27,7 @@ class Yogi(Moments):
     start: float = 1e-6
 
     def init(self, weights: Weights) -> State:
-        return {name: torch.full_like(weights, self.start) for name in self.averages}
+        return super().init(weights) | {"square": torch.full_like(weights, self.start)}
 
     def update(self, gradient: Weights, state: State, *, step: int, rate: Each, momentum: Each) -> Weights:
         mean, square = state["mean"].lerp_(gradient, 1 - momentum), state["square"]

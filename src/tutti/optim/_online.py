@@ -110,8 +110,9 @@ class Kate(Elementwise):
 
         b² ← b² + g² + ε     m² ← m² + δg² + g²/b²     w ← w − η m g/b²
 
-    delta δ (the paper's η; 0 makes it scale-free). ε is added at every step, as in the authors' code. The member's
-    momentum is not used. Two numbers per weight: "sum" (b²), "ratio" (m²).
+    delta δ (the paper's η). ε is added at every step, as in the authors' code. The first step is about 1/g: a weight
+    that starts near its goal is thrown far away, so rates are small. The member's momentum is not used. Two numbers
+    per weight: "sum" (b²), "ratio" (m²).
     """
 
     name: ClassVar[str] = "kate"
@@ -163,16 +164,18 @@ class MADGRAD(Elementwise):
 class FTRL(Elementwise):
     """FTRL-Proximal (McMahan et al. 2013, Ad click prediction): follow the regularised leader, with exact zeros.
 
-        σ = (√(n + g²) − √n)/η     z ← z + g − σw     n ← n + g²
+        n ← n + g²     σ = √n/η − √n₋/η₋     z ← z + g − σw
         w ← 0 where |z| <= λ₁, else −(z − λ₁ sign(z))/((β + √n)/η + λ₂)
 
-    lambda1 λ₁, lambda2 λ₂, beta β. The method starts from w = 0; with β = λ₁ = λ₂ = 0 it can start anywhere. A weight
-    that has not seen a gradient (n = 0) stays as it is. The member's momentum is not used. Two numbers per weight:
-    "z", "sum" (n).
+    n₋, η₋ are those of the step before: the paper's σ, whose sum is the inverse rate of a weight, for an η that may
+    change. lambda1 λ₁, lambda2 λ₂, beta β. The method starts from w = 0; with β = λ₁ = λ₂ = 0 it can start anywhere.
+    A weight that has not seen a gradient (n = 0) stays as it is. The member's momentum is not used. Two numbers per
+    weight: "z", "sum" (n); one per member: "rate" (η₋).
     """
 
     name: ClassVar[str] = "ftrl"
     kept: ClassVar[tuple[str, ...]] = ("z", "sum")
+    per_member: ClassVar[tuple[str, ...]] = ("rate",)
     not_negative: ClassVar[tuple[str, ...]] = ("beta", "lambda1", "lambda2")
 
     beta: float = 0.0
@@ -182,10 +185,11 @@ class FTRL(Elementwise):
     def direction(
         self, weights: Weights, gradient: Weights, state: State, *, step: int, rate: Each, momentum: Each
     ) -> Weights:
-        z, total = state["z"], state["sum"]
-        before = total.sqrt()
+        z, total, last = state["z"], state["sum"], state["rate"]
+        before = over_rate(total.sqrt(), last)
         root = total.addcmul_(gradient, gradient).sqrt()
-        z.add_(gradient).sub_(over_rate((root - before).mul_(weights), rate))
+        last.copy_(torch.where(torch.zeros_like(last).add_(rate) > 0, rate, last))
+        z.add_(gradient).sub_(over_rate(root.clone(), last).sub_(before).mul_(weights))
         # Both sides of the paper's quotient times η.
         size = (root + self.beta).add_(self.lambda2 * rate)
         solution = z.sign().mul_(self.lambda1).sub_(z).mul_(rate).div_(size)
