@@ -79,6 +79,33 @@ def test_small_weights_die_in_ten_tanh_layers_and_fan_in_does_not() -> None:
 
 
 # catalogue: L9
+def test_he_keeps_the_mean_square_through_relu_and_fan_in_halves_it_at_every_layer() -> None:
+    for init, per_layer in {"he_normal": 1.0, "he_uniform": 1.0, "fan_in": 0.5, "glorot_uniform": 0.5}.items():
+        torch.manual_seed(0)
+        h = torch.randn(1000, 500)
+        for _ in range(10):
+            h = torch.relu(nn.Linear(500, 500, init=init)(h))
+        # after a ReLU layer E h² is half the mean square of what goes in: 0.5 for the first, then a factor each
+        ratio = (h.square().mean().item() / (0.5 * 2 * per_layer)) ** (1 / 9)
+        assert ratio == pytest.approx(per_layer, rel=0.03), init
+
+
+# catalogue: L9
+def test_zeros_behind_tanh_never_leave_zero() -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(nn.Linear(3, 8, init="zeros"), torch.nn.Tanh(), nn.Linear(8, 1, init="zeros"))
+    x = torch.randn(50, 3)
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.5)
+    for _ in range(20):
+        optimiser.zero_grad()
+        (net(x).squeeze(-1) - x.sum(-1) - 1).square().mean().backward()
+        optimiser.step()
+    assert not net[0].weight.any()
+    assert not net[2].weight.any()
+    assert net[2].bias.item() == pytest.approx(1 + x.sum(-1).mean().item(), abs=1e-4)  # the mean is all it learns
+
+
+# catalogue: L9
 @pytest.mark.parametrize(("init", "alike"), [("zeros", True), ("fan_in", False)])
 def test_equal_units_stay_equal(init: str, alike: bool) -> None:
     torch.manual_seed(0)
