@@ -91,14 +91,14 @@ def test_heavy_ball_keeps_the_rate_inside_its_memory() -> None:
     for step in range(1, STEPS + 1):
         memory = gamma * memory + rates * cut(step) * (gradient_at(weights, step) + DECAY * weights)
         weights = weights - memory
-    assert_close(train(optim.HeavyBall(), start(), rates, gamma), weights, rtol=1e-9, atol=1e-9)
+    assert_close(train(optim.HeavyBall(), start(), rates, gamma), weights, rtol=1e-12, atol=1e-12)
 
 
 # catalogue: L4
 def test_heavy_ball_equals_momentum_at_a_constant_rate_and_only_there() -> None:
     ball = train(optim.HeavyBall(), start(), peaks(), 0.9, schedule=constant)
     torchs = train(optim.Momentum(), start(), peaks(), 0.9, schedule=constant)
-    assert_close(ball, torchs, rtol=1e-9, atol=1e-9)
+    assert_close(ball, torchs, rtol=1e-12, atol=1e-12)
     difference = train(optim.HeavyBall(), start(), peaks(), 0.9) - train(optim.Momentum(), start(), peaks(), 0.9)
     assert difference.abs().amax(1).min() > 1e-3
 
@@ -131,7 +131,7 @@ def test_epsilon_inside_the_root_is_the_slides_form(name: str) -> None:
             square = 0.999 * square + 0.001 * gradient**2
             update = mean / (1 - 0.9**step) / (square / (1 - 0.999**step) + epsilon).sqrt()
         weights = weights - peaks() * cut(step) * update
-    assert_close(train(rule, start(), peaks(), 0.9, decay=0.0), weights, rtol=1e-9, atol=1e-9)
+    assert_close(train(rule, start(), peaks(), 0.9, decay=0.0), weights, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("options", [{}, {"amsgrad": True}], ids=str)
@@ -159,6 +159,23 @@ def test_adam_fuses_only_where_the_kernel_serves() -> None:
     assert not rule.fuses(start(96)[:, ::2], 0.9)
     assert not optim.Adam(epsilon_inside=True).fuses(start(48), 0.9)
     assert not rule.fuses(start(48).to("meta"), 0.9)
+
+
+# torch's pow rounds otherwise in the last places of a tensor: found at 1 of 6,567 members in double precision.
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_own_momenta_correct_their_bias_alike_in_every_slot(dtype: torch.dtype) -> None:
+    momenta = torch.linspace(0.01, 0.99, 333, dtype=dtype)[:, None]
+    gradient = torch.linspace(-1, 1, 16, dtype=dtype).repeat(333, 1)
+    rule = optim.Adam()
+
+    def directions(rows: slice, step: int) -> Tensor:
+        given = gradient[rows].clone()
+        return rule.update(given, rule.init(given), step=step, rate=0.1, momentum=momenta[rows])
+
+    for step in range(1, 60):
+        together = directions(slice(None), step)
+        for rows in (slice(0, 2), slice(2, 33), slice(33, 332)):
+            assert torch.equal(directions(rows, step), together[rows])
 
 
 # A constant gradient has variance 0, which rounding can make negative.

@@ -31,7 +31,6 @@ from tutti.optim._bounded import ACClip as ACClip
 from tutti.optim._bounded import AdaBound as AdaBound
 from tutti.optim._bounded import AdaMod as AdaMod
 from tutti.optim._bounded import AMSBound as AMSBound
-from tutti.optim._clipping import clip_factor as clip_factor
 from tutti.optim._clipping import norm_factor as norm_factor
 from tutti.optim._clipping import norms as norms
 from tutti.optim._distance import DAdaptAdam as DAdaptAdam

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tutti.optim._elementwise import unbias
 from tutti.optim._rule import Rule, State, check_fraction, check_positive
 
 FUSED_MULTIPLE = 16
@@ -141,7 +142,7 @@ class Adam(Rule):
         if self.amsgrad:
             square = torch.maximum(state["largest"], square, out=state["largest"])
         # −m̂/(√v̂ + ε) = m / (a√v + b): the corrections are folded into two numbers for each member.
-        unbias1, unbias2 = 1 - beta1**step, 1 - self.beta2**step
+        unbias1, unbias2 = unbias(beta1, step), 1 - self.beta2**step
         if self.epsilon_inside:
             size = (square / unbias2).add_(self.epsilon).sqrt_().mul_(-unbias1)
         else:

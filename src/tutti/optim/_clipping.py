@@ -20,10 +20,3 @@ def norm_factor(
     min(‖g‖, μ) g/‖g‖ would be 0/0. A norm of inf gives 0, of NaN NaN.
     """
     return (limit / (norm + 1e-6)).clamp(max=1.0)
-
-
-def clip_factor(
-    gradient: Float[Tensor, "member weights"], limit: float | Float[Tensor, "member 1"]
-) -> Float[Tensor, "member 1"]:
-    """What to multiply each member's gradient by so that its own norm is at most `limit` (see norm_factor)."""
-    return norm_factor(norms(gradient), limit)

@@ -191,8 +191,12 @@ class AdaShift(Elementwise):
     def update(self, gradient: Weights, state: State, *, step: int, rate: Each, momentum: Each) -> Weights:
         mean, square = state["mean"], state["square"]
         oldest = state[f"past{(step - 1) % self.window}"]
-        total = sum(momentum**i for i in range(self.window))
-        mean.sub_(oldest * (momentum ** (self.window - 1) / total)).mul_(momentum).add_(gradient / total)
+        least: Each = 1.0
+        total: Each = 1.0
+        for _ in range(self.window - 1):
+            least = least * momentum
+            total = total + least
+        mean.sub_(oldest * (least / total)).mul_(momentum).add_(gradient / total)
         if step > self.window:
             square.mul_(self.beta2).addcmul_(oldest, oldest, value=1 - self.beta2)
         oldest.copy_(gradient)
