@@ -80,6 +80,12 @@ from tutti.nn._positions import TimeConditioning as TimeConditioning
 from tutti.nn._positions import position as position
 from tutti.nn._positions import sine_positions as sine_positions
 from tutti.nn._positions import sinusoidal_positions as sinusoidal_positions
+from tutti.nn._recurrent import GRU as GRU
+from tutti.nn._recurrent import LSTM as LSTM
+from tutti.nn._recurrent import Elman as Elman
+from tutti.nn._recurrent_single import ElmanCell as ElmanCell
+from tutti.nn._recurrent_single import GRUCell as GRUCell
+from tutti.nn._recurrent_single import LSTMCell as LSTMCell
 from tutti.nn._regularise import ActivityPenalty as ActivityPenalty
 from tutti.nn._regularise import Dropout as Dropout
 from tutti.nn._regularise import GaussianNoise as GaussianNoise
