@@ -27,6 +27,7 @@ _OF_THE_MACHINE = {
 def main() -> None:
     """Runs the command line and exits: 0 done, 1 a fault of ours, 2 a mistake in what was given, 130 Ctrl-C."""
     _never_fail_to_print()
+    _leave_speaking_to_the_first()
     warnings.showwarning = _say
     from tutti.cli._app import app
 
@@ -34,6 +35,12 @@ def main() -> None:
         app()
     except Exception as error:
         sys.exit(_explain(error))
+
+
+def _leave_speaking_to_the_first() -> None:
+    """Under torchrun the first process speaks; what the others print goes nowhere."""
+    if os.environ.get("RANK", "0") != "0":
+        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf8")  # noqa: SIM115
 
 
 def _never_fail_to_print() -> None:

@@ -12,6 +12,7 @@ from tutti.core import InputError, Interrupted, Observer
 from tutti.learn._assess import Assessment, assess, run_baselines
 from tutti.learn._declare import Declared, declare
 from tutti.learn._folder import BASELINES, write_declared, write_plan
+from tutti.learn._follow import follow, tell
 from tutti.learn._model import Model
 from tutti.learn._options import Options
 from tutti.learn._progress import PATIENCE, Clock
@@ -19,6 +20,7 @@ from tutti.learn._train import Outcome, Told, Training
 from tutti.report import write_report
 from tutti.runs import Run, environment, refuse_taken
 from tutti.search import Search
+from tutti.training import Ranks, join_ranks
 
 
 def fit(
@@ -47,10 +49,19 @@ def fit(
     class_weight: "balanced" or None. refit: one network on all training rows instead of the ensemble of folds
         (default: only where the split is ordered in time). rungs (True): drop losing settings early.
     baselines (True). device: "cpu", "cuda", "mps".
+
+    Under torchrun the settings are dealt over its processes (one GPU each, where there are as many); the first
+    writes the run folder, and all return the same model.
     """
     chosen = Options.of({**options, "target": target})
-    clock = Clock.start(chosen.seconds, began)
-    watcher = observer or Observer()
+    with join_ranks() as ranks:
+        if not ranks.first:
+            return follow(source, chosen, ranks)
+        return _lead(source, chosen, observer or Observer(), Clock.start(chosen.seconds, began), ranks)
+
+
+def _lead(source: Any, chosen: Options, watcher: Observer, clock: Clock, ranks: Ranks) -> Model:
+    """The fit of the first process, which reads the clock, writes the folder and tells the observer."""
     if chosen.out is not None:
         refuse_taken(Path(chosen.out))  # before minutes are spent on reading
     declared = declare(source, chosen, watcher)
@@ -58,7 +69,9 @@ def fit(
     run = Run.create(None if chosen.out is None else Path(chosen.out), _name(declared.table.source))
     write_declared(run, declared, chosen, source)
     run.write_json("environment.json", environment())
-    return train_and_judge(declared, chosen, clock, watcher, run).model(chosen)
+    model = train_and_judge(declared, chosen, clock, watcher, run).model(chosen)
+    ranks.agree(str(run.folder))
+    return model
 
 
 def _name(source: str) -> str:
@@ -124,6 +137,7 @@ def _train_and_judge(
     grid = list(told.grid) if told is not None else choice.grid.settings()
     if run is not None:
         write_plan(run, choice, training.made, grid, [])
+    tell(choice, grid)
     search = training.search(
         choice,
         told=told,

@@ -1,5 +1,6 @@
 """`rerun`: a run once more, with the same numbers. `resume`: an interrupted run, from its last checkpoint on."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from tutti.core import InputError, Observer
 from tutti.learn._declare import Declared, declare
 from tutti.learn._fit import train_and_judge
 from tutti.learn._folder import BASELINES, read_options, read_plan, read_splits, write_declared
+from tutti.learn._follow import train_along
 from tutti.learn._model import Model
 from tutti.learn._options import Options
 from tutti.learn._progress import Clock
 from tutti.runs import Run, environment, refuse_taken
+from tutti.training import join_ranks
 
 
 def rerun(
@@ -22,10 +25,13 @@ def rerun(
     """Repeats a finished run from its folder, and compares.
 
     The splits, the Plan and every decision are read, not made again, so on the same machine and versions the
-    second run is bit for bit the first. source: the data, where the run was fitted on data in memory.
+    second run is bit for bit the first. It runs in one process.
+    source: the data, where the run was fitted on data in memory.
     Returns the new model and the comparison: {"identical": bool, "largest_difference": of the test or
     out-of-fold predictions, "score": [first, second]}.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("A rerun repeats the run in one process.", fix="Leave out torchrun: tutti rerun FOLDER")
     if out is not None:
         refuse_taken(out)  # before minutes are spent on reading
     first = Run.open(folder)
@@ -56,11 +62,22 @@ def resume(
 
     Of a budget it has what the run had left, and 10 s at least. source: as for `rerun`. began: as for `fit`.
     """
-    clock = Clock.start(None, began)
+    with join_ranks() as ranks:
+        if ranks.first:
+            model = _resume(folder, source, observer or Observer(), Clock.start(None, began))
+            ranks.agree(str(folder))
+            return model
+        run = Run.open(folder)
+        declared, options, _ = _declared_again(run, source, Observer())
+        return train_along(declared, options, ranks, run.latest_checkpoint())
+
+
+def _resume(folder: str | Path, source: Any, observer: Observer, clock: Clock) -> Model:
+    """`resume`, in the first process."""
     run = Run.open(folder)
     if run.status == "finished":
         raise InputError(f"{folder} is finished; there is nothing to resume.", fix="Use tutti rerun to repeat it.")
-    declared, options, _ = _declared_again(run, source, observer or Observer())
+    declared, options, _ = _declared_again(run, source, observer)
     clock = replace(clock, budget=options.seconds)
     told = read_plan(run, decisions=False) if run.has("plan.json") else None
     checkpoint = run.latest_checkpoint()
@@ -75,7 +92,7 @@ def resume(
         declared,
         options,
         clock.after(used),
-        observer or Observer(),
+        observer,
         run,
         told=told,
         baselines_told=baselines_told,

@@ -7,7 +7,7 @@ from jaxtyping import Float, Num
 
 from tutti.metrics import METRICS, Metric
 from tutti.tasks import Affine, Task, answers, best_temperature
-from tutti.training import Population
+from tutti.training import AnyPopulation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Judge:
         return (tie, signed) if self.measure.steps else (signed, tie)
 
     def predictions(
-        self, population: Population, stream: int, rows: np.ndarray
+        self, population: AnyPopulation, stream: int, rows: np.ndarray
     ) -> Float[np.ndarray, "setting row out"]:
         """Probabilities, or values in their own units, of every setting's member of one stream."""
         output = population.outputs(stream, rows)

@@ -17,7 +17,7 @@ from tutti.search._grid import Grid
 from tutti.search._judge import Judge
 from tutti.search._record import Candidate, Decision, Point, Track
 from tutti.tasks import tempered
-from tutti.training import Autopsy, Plan, Population, Problem, Program
+from tutti.training import Autopsy, Plan, Problem, Program, current_ranks, populate
 
 TRAIN_ROWS = 256  # training rows of each fold on which the training score is measured
 JUDGING_ROWS = 40_000  # validation rows, over all folds, on which settings are judged while training
@@ -75,6 +75,7 @@ class Search:
         self.autopsies: list[Autopsy] = []
         self.best: Candidate | None = None
         self.interrupted = self.stopped = False
+        self.ranks = current_ranks()  # what the clock decides is decided by the first of them
         self.stage = 0
         self._pace = 0.0
         self._seconds_left: float | None = None
@@ -87,7 +88,7 @@ class Search:
     def _begin(self, settings: Sequence[Setting]) -> None:
         plan = self.plan if self.stage == 0 else self.plan.replace(rungs=())
         self._end_stage = False
-        self.population = Population(self.problem, settings, plan, self.rule, self.schedule, program=self.program)
+        self.population = populate(self.problem, settings, plan, self.rule, self.schedule, program=self.program)
         for setting in settings:
             self.tracks[setting] = Track(setting=setting)
 
@@ -118,6 +119,7 @@ class Search:
                 continue
             began = time.monotonic()
             loss = self.population.run(last)
+            self.interrupted = self.ranks.any(self.interrupted)
             self._look_into_deaths()
             self._evaluate(loss)
             self._decide(time.monotonic() - began)
@@ -212,7 +214,7 @@ class Search:
                 self._drop("drop", order, "behind the best setting at the same step")
                 self._end()
                 return
-        fits, time_is_up = self._fitting(seconds, len(settings), keep)
+        fits, time_is_up = self.ranks.agree(self._fitting(seconds, len(settings), keep))
         if fits < keep:
             self._drop("drop", order[fits:keep], "the time left does not allow more settings")
         if keep < len(order):
@@ -310,13 +312,17 @@ class Search:
             return []
         else:
             new = self.grid.grow(self.best.setting, list(self.tracks))
-            if self.deadline is not None and new:
-                pace = (time.monotonic() - self.began) / max(1, sum(len(t.points) for t in self.tracks.values()))
-                needed = 1.5 * pace * len(new) * len(self.plan.segments)
-                new = new if needed < self.deadline - time.monotonic() else []
+            new = new if new and self.ranks.agree(self._time_for(len(new))) else []
         if new:
             self._record("grow", new, "the best value lay on the edge of the grid")
         return new
+
+    def _time_for(self, settings: int) -> bool:
+        """Whether the time left allows so many more settings, at the pace so far."""
+        if self.deadline is None:
+            return True
+        pace = (time.monotonic() - self.began) / max(1, sum(len(t.points) for t in self.tracks.values()))
+        return 1.5 * pace * settings * len(self.plan.segments) < self.deadline - time.monotonic()
 
     def board(self) -> Board:
         """The population as an observer sees it."""
@@ -368,7 +374,7 @@ class Search:
         if self._checkpoint is None:
             return
         due = time.monotonic() - self._checkpoint_at >= self._checkpoint_seconds
-        if due or now or self.interrupted:
+        if self.ranks.agree(due or now or self.interrupted):
             self._checkpoint(*self.state())
             self._checkpoint_at = time.monotonic()
 

@@ -15,3 +15,9 @@ from tutti.training._population import Population as Population
 from tutti.training._problem import Problem as Problem
 from tutti.training._problem import Stream as Stream
 from tutti.training._program import Program as Program
+from tutti.training._ranks import Ranks as Ranks
+from tutti.training._ranks import current_ranks as current_ranks
+from tutti.training._ranks import join_ranks as join_ranks
+from tutti.training._spread import AnyPopulation as AnyPopulation
+from tutti.training._spread import Spread as Spread
+from tutti.training._spread import populate as populate

@@ -321,6 +321,11 @@ class Population:
 
     def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
         """Goes back to a saved state; the run that follows is bit for bit the uninterrupted one."""
+        if "ranks" in plain:
+            raise InputError(
+                "This checkpoint was written by several processes.",
+                fix=f"Resume it with torchrun --nproc-per-node {len(plain['ranks'])}.",
+            )
         settings = [Setting.from_json(s) for s in plain["settings"]]
         expected = (len(settings) * self.streams, self.program.layout.count)
         if tuple(tensors["weights"].shape) != expected:
