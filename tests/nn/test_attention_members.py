@@ -25,6 +25,11 @@ def _padded(*lead: int) -> dict[str, Tensor]:
     return _sequence(*lead) | {"present": _present(*lead)}
 
 
+def _wide(*lead: int) -> dict[str, Tensor]:
+    """For heads of a width of 12, which torch's fused kernel computes."""
+    return _padded(*lead) | {"x": torch.randn(*lead, B, T, 24, dtype=torch.float64)}
+
+
 def _cross(*lead: int) -> dict[str, Tensor]:
     return {"x": _sequence(*lead)["x"][..., :3, :], "memory": torch.randn(*lead, B, T, 6, dtype=torch.float64)}
 
@@ -52,6 +57,8 @@ LAYERS: dict[str, tuple[Build, Callable[..., dict[str, Tensor]]]] = {
     "padded causal": (lambda: nn.MultiHeadAttention(W, 2, causal=True), _padded),
     "cross": (lambda: nn.MultiHeadAttention(W, 2, memory_width=6), _cross),
     "grouped": (lambda: nn.MultiHeadAttention(W, 4, key_value_heads=2), _sequence),
+    "fused": (lambda: nn.MultiHeadAttention(24, 2), _wide),
+    "fused causal": (lambda: nn.MultiHeadAttention(24, 2, causal=True), _wide),
     "dropout": (lambda: nn.MultiHeadAttention(W, 2, dropout=0.3), _sequence),
     "pre": (_block, _padded),
     "post": (lambda: _block(norm="post", normalise=nn.RMSNorm), _sequence),
