@@ -8,6 +8,7 @@ from jaxtyping import Float, Int, Shaped
 
 from tutti.core import Finding, Severity, Splits
 from tutti.data._declaration import Rows, number_groups
+from tutti.data._near_copies import near_copies
 from tutti.data._row_content import copied_rows, few_combinations, first_alike, row_hashes
 from tutti.data._target_copy import Agreement, give_away
 
@@ -51,7 +52,8 @@ def find_leaks(
     - `duplicate-rows`: rows of the test, or of a fold's validation, that repeat a training row. A notice below 1 % of
       them, and where rows must repeat (`few_combinations`); else a warning; refused where the splits are given and it
       is half of them. Contents that very many rows share do not count (`copied_rows`). Where copies exist and none
-      stands on two sides, a notice says so.
+      stands on two sides, a notice says so. `near-duplicates`: rows that judge and nearly equal a training row, by
+      `near_copies`. A notice.
     - `group-across-splits`: a group on two sides. Refused where the splits are given; else a warning.
     - `time-order`: given splits that train on rows as late as those that they judge. A warning.
     - `target-copy`: a column that reproduces the target (or one of several), by `give_away` on the training rows. A
@@ -59,6 +61,7 @@ def find_leaks(
     """
     alike, exact = first_alike(row_hashes(numbers, codes)), first_alike(row_hashes(numbers, codes, target))
     findings = _repeats(alike, exact, splits, natural=few_combinations(numbers, codes), given=given)
+    findings += near_copies(numbers, codes, splits)
     if groups is not None:
         findings += _groups_across(number_groups(groups)[0], splits, given=given)
     if time is not None and given:

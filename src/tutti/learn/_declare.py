@@ -24,6 +24,7 @@ from tutti.metrics import METRICS, metrics_for
 from tutti.tasks import Binary, Multiclass, Task, class_weights, infer
 
 TEST_SIZE = 0.2
+IMBALANCED = 10  # times as many rows of the most common class as of the rarest are worth a notice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,7 @@ def declare_table(table: Table, options: Options, observer: Observer, *, splits:
         time=table.time,
         given=splits.kind == "given" or test_rows is not None,
     )
-    findings += [*warn_shuffled_time(table.schema, splits), *leaks.findings]
+    findings += [*warn_shuffled_time(table.schema, splits), *leaks.findings, *_imbalance(task, target, options)]
     aside = {f.where: f.message for f in leaks.findings if f.kind == "target-copy"}
     table = _without(table, leaks.columns_to_set_aside, aside)
     observer.on_read(table.source, table.schema, findings)
@@ -180,6 +181,22 @@ def _weights(
     if not mean > 0:
         raise InputError("The weights of all training rows are zero.", fix="Give some of them a weight above 0.")
     return weights.astype(np.float64) / mean
+
+
+def _imbalance(task: Task, target: np.ndarray, options: Options) -> list[Finding]:
+    """A notice where the rarest class has less than a tenth of the rows of the most common, with what helps."""
+    if not isinstance(task, Binary | Multiclass) or options.class_weight is not None:
+        return []
+    counts = task.counts(target)
+    rarest, most = min(counts, key=lambda c: counts[c]), max(counts, key=lambda c: counts[c])
+    if counts[rarest] * IMBALANCED >= counts[most]:
+        return []
+    message = (
+        f"Class {rarest!r} has {counts[rarest]:,} of {len(target):,} rows, {most!r} has {counts[most]:,}: always "
+        f"answering {most!r} is right in {counts[most] / len(target):.1%}. --class-weight balanced weights the "
+        "classes alike, --metric balanced_accuracy judges them alike."
+    )
+    return [Finding(kind="class-imbalance", where=", ".join(task.names), message=message, severity="notice")]
 
 
 def _with_test(table: Table, options: Options) -> tuple[Table, np.ndarray | None]:
