@@ -31,6 +31,10 @@ from tutti.optim._bounded import ACClip as ACClip
 from tutti.optim._bounded import AdaBound as AdaBound
 from tutti.optim._bounded import AdaMod as AdaMod
 from tutti.optim._bounded import AMSBound as AMSBound
+from tutti.optim._by_loss import AEGD as AEGD
+from tutti.optim._by_loss import ALIG as ALIG
+from tutti.optim._by_loss import PAL as PAL
+from tutti.optim._by_loss import Eve as Eve
 from tutti.optim._clipping import norm_factor as norm_factor
 from tutti.optim._clipping import norms as norms
 from tutti.optim._distance import DAdaptAdam as DAdaptAdam
@@ -38,6 +42,9 @@ from tutti.optim._distance import DAdaptSGD as DAdaptSGD
 from tutti.optim._distance import Prodigy as Prodigy
 from tutti.optim._factored import SM3 as SM3
 from tutti.optim._factored import Adafactor as Adafactor
+from tutti.optim._find import find_rule as find_rule
+from tutti.optim._foreign import Foreign as Foreign
+from tutti.optim._foreign import foreign_classes as foreign_classes
 from tutti.optim._largest import AdaMax as AdaMax
 from tutti.optim._largest import AdamX as AdamX
 from tutti.optim._largest import AMSGrad as AMSGrad
@@ -237,6 +244,10 @@ _LAYERED: tuple[type[Rule], ...] = (
     Prodigy,
     DAdaptAdam,
     DAdaptSGD,
+    AEGD,
+    ALIG,
+    Eve,
+    PAL,
 )
 _WRAPPERS: tuple[type[Wrapper], ...] = (SAM, ASAM, Lookahead, EMA, SWA, Centralised)
 RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (*_NATIVE, *_LAYERED, *_WRAPPERS)}

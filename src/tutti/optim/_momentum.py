@@ -12,7 +12,7 @@ from tutti.optim._rule import Rule, State
 
 @dataclass(frozen=True, kw_only=True)
 class SGD(Rule):
-    """Gradient descent: w ← w − η g. The member's momentum is not used. No memory."""
+    """Gradient descent (Robbins and Monro 1951): w ← w − η g. The member's momentum is not used. No memory."""
 
     name: ClassVar[str] = "sgd"
     rate_scale: ClassVar[float] = 100.0

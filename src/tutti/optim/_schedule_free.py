@@ -72,7 +72,10 @@ class ScheduleFree(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleFreeSGD(ScheduleFree):
-    """Schedule-Free gradient descent: d = g + weight_decay·y. See `ScheduleFree`."""
+    """Schedule-Free gradient descent (Defazio et al. 2024, arXiv 2405.15682): d = g + weight_decay·y.
+
+    See `ScheduleFree`. One number per weight: "base" (z).
+    """
 
     name: ClassVar[str] = "schedulefree_sgd"
     rate_scale: ClassVar[float] = 100.0
@@ -85,7 +88,9 @@ class ScheduleFreeSGD(ScheduleFree):
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleFreeAdamW(ScheduleFree):
-    """Schedule-Free AdamW: d = g/(√v̂ + ε) + weight_decay·y, v ← β₂v + (1−β₂)g², v̂ = v/(1−β₂ᵗ).
+    """Schedule-Free AdamW (Defazio et al. 2024, arXiv 2405.15682).
+
+        d = g/(√v̂ + ε) + weight_decay·y,   v ← β₂v + (1−β₂)g²,   v̂ = v/(1−β₂ᵗ)
 
     See `ScheduleFree`. One number per weight beside z: "square" (v).
     """
