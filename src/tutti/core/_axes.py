@@ -9,4 +9,8 @@ number    numeric features             category  categorical features (integer c
 feature   features after the input layer
 inputs, outputs   of one layer         out       outputs of the network
 weights   all parameters of one member, flat
+node      of a graph, or of a disjoint union of graphs        graph   of such a union
+edge      from a source node to a target node                 looped  edges with one loop at each node
+source, target   nodes at an edge's two ends                  entry   of a sparse matrix
+head      of attention                 lead      any leading axes: each is one more copy of a graph
 """
