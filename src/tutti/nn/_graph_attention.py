@@ -54,6 +54,14 @@ class _Attention(nn.Module):
         apart = rearrange(x, "... node (head feature) -> ... head node feature", head=self.heads)
         return apart if edges.members is None else apart.transpose(0, 1)
 
+    def _by_head(
+        self, x: Float[Tensor, "*member head feature column"], edges: Edges
+    ) -> Float[Tensor, "*lead feature column"]:
+        """A parameter of each head, to stand beside what `_split` gives."""
+        if edges.members is None:
+            return x
+        return x.transpose(0, 1) if x.ndim == 4 else x.unsqueeze(1)
+
     def _attend(
         self,
         x: Float[Tensor, "*lead node feature"],
@@ -108,18 +116,9 @@ class GAT(_Attention):
     ) -> Float[Tensor, "*member node outputs"]:
         edges, weight = self._edges(x, edges, weight)
         h = self._split(project(x, self.weight), edges)
-        from_source, from_target = (self._score(h, part, edges) for part in (self.source, self.target))
-        scores = gather(from_source, edges, SOURCE) + gather(from_target, edges, TARGET)
+        parts = torch.matmul(h, self._by_head(torch.stack((self.source, self.target), -1), edges))
+        scores = gather(parts[..., :1], edges, SOURCE) + gather(parts[..., 1:], edges, TARGET)
         return self._attend(h, functional.leaky_relu(scores.squeeze(-1), self.slope), edges, weight)
-
-    def _score(
-        self, h: Float[Tensor, "*lead node feature"], part: Float[Tensor, "*member head feature"], edges: Edges
-    ) -> Float[Tensor, "*lead node 1"]:
-        if edges.members is not None and part.ndim == 3:
-            part = part.transpose(0, 1)
-        elif edges.members is not None:
-            part = part.unsqueeze(1)
-        return torch.matmul(h, part.unsqueeze(-1))
 
 
 class GATv2(_Attention):
@@ -157,8 +156,5 @@ class GATv2(_Attention):
         source = self._split(add_bias(project(x, self.weight_source), self.bias_source), edges)
         target = self._split(add_bias(project(x, self.weight_target), self.bias_target), edges)
         both = functional.leaky_relu(gather(source, edges, SOURCE) + gather(target, edges, TARGET), self.slope)
-        attention: Tensor = self.attention
-        if edges.members is not None:
-            attention = attention.transpose(0, 1) if attention.ndim == 3 else attention.unsqueeze(1)
-        scores = torch.matmul(both, attention.unsqueeze(-1)).squeeze(-1)
+        scores = torch.matmul(both, self._by_head(self.attention.unsqueeze(-1), edges)).squeeze(-1)
         return self._attend(source, scores, edges, weight)
