@@ -112,12 +112,12 @@ CASES = [
     case(
         "adashift",
         {},
-        lambda w, r, m: P.AdaShift([w], r, betas=(m, 0.999), reduce_func=lambda x: x, foreach=False),
+        lambda w, r, m: P.AdaShift([w], r, betas=(m, 0.999), foreach=False),
         decay=0.0,
     ),
     case(
         "adashift",
-        {"window": 3, "beta2": 0.9},
+        {"window": 3, "beta2": 0.9, "by_layer": False},
         lambda w, r, m: P.AdaShift([w], r, betas=(m, 0.9), keep_num=3, reduce_func=lambda x: x, foreach=False),
         decay=0.0,
     ),

@@ -51,6 +51,7 @@ from tutti.optim._largest import AMSGrad as AMSGrad
 from tutti.optim._largest import Padam as Padam
 from tutti.optim._largest import SAMSGrad as SAMSGrad
 from tutti.optim._largest import SoftplusAdam as SoftplusAdam
+from tutti.optim._layered import AdaShift as AdaShift
 from tutti.optim._layered import Gravity as Gravity
 from tutti.optim._layered import StableAdamW as StableAdamW
 from tutti.optim._layered import TAdam as TAdam
@@ -60,7 +61,6 @@ from tutti.optim._layerwise import Fromage as Fromage
 from tutti.optim._layerwise import NovoGrad as NovoGrad
 from tutti.optim._memory import AdaFom as AdaFom
 from tutti.optim._memory import AdamNC as AdamNC
-from tutti.optim._memory import AdaShift as AdaShift
 from tutti.optim._memory import AdaX as AdaX
 from tutti.optim._memory import AdaXW as AdaXW
 from tutti.optim._memory import Expectigrad as Expectigrad

@@ -53,6 +53,7 @@ class RAdam(Moments):
     """
 
     name: ClassVar[str] = "radam"
+    rate_scale: ClassVar[float] = 3.0
 
     def update(self, gradient: Weights, state: State, *, step: int, rate: Each, momentum: Each) -> Weights:
         mean, square = self.follow(gradient, state, momentum)
@@ -215,6 +216,7 @@ class EXAdam(Moments):
     """
 
     name: ClassVar[str] = "exadam"
+    rate_scale: ClassVar[float] = 0.2
     decay: str = "decoupled"
 
     def update(self, gradient: Weights, state: State, *, step: int, rate: Each, momentum: Each) -> Weights:

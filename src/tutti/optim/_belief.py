@@ -40,14 +40,14 @@ class ACProp(Moments):
         w ← w − η g/(√(s/(1−β₂ᵗ⁻¹)) + ε)   with the s of before;   then s ← β₂s + (1−β₂)(g − m)² + ε
 
     so the divisor and g are independent. m ← β₁m + (1−β₁)g serves s alone. The first step is −ηg, as in the
-    authors' code. Two numbers per weight: "mean" (m), "variance" (s).
+    authors' code, whose ε is 1e-16: there a weight whose gradients were 0 for a while, behind a dead unit, leaps by
+    g·1e8 when the first one comes. Two numbers per weight: "mean" (m), "variance" (s).
     """
 
     name: ClassVar[str] = "acprop"
     kept: ClassVar[tuple[str, ...]] = ("mean", "variance")
 
     decay: str = "decoupled"
-    epsilon: float = 1e-16
 
     def update(self, gradient: Weights, state: State, *, step: int, rate: Each, momentum: Each) -> Weights:
         mean, variance = state["mean"].lerp_(gradient, 1 - momentum), state["variance"]
@@ -70,6 +70,7 @@ class FastAdaBelief(Elementwise):
     """
 
     name: ClassVar[str] = "fast_adabelief"
+    rate_scale: ClassVar[float] = 0.1
     kept: ClassVar[tuple[str, ...]] = ("mean", "variance", "largest")
     positive: ClassVar[tuple[str, ...]] = ("delta",)
     fractions: ClassVar[tuple[str, ...]] = ("gamma",)
@@ -138,7 +139,7 @@ class MSVAG(Elementwise):
     """
 
     name: ClassVar[str] = "msvag"
-    rate_scale: ClassVar[float] = 100.0
+    rate_scale: ClassVar[float] = 50.0
     kept: ClassVar[tuple[str, ...]] = ("mean", "square")
 
     def update(self, gradient: Weights, state: State, *, step: int, rate: Each, momentum: Each) -> Weights:

@@ -64,6 +64,7 @@ class AdaMod(Moments):
     """
 
     name: ClassVar[str] = "adamod"
+    rate_scale: ClassVar[float] = 3.0
     kept: ClassVar[tuple[str, ...]] = ("mean", "square", "rate")
     fractions: ClassVar[tuple[str, ...]] = ("beta2", "beta3")
 
@@ -95,7 +96,7 @@ class ACClip(Elementwise):
     """
 
     name: ClassVar[str] = "acclip"
-    rate_scale: ClassVar[float] = 30.0
+    rate_scale: ClassVar[float] = 100.0
     kept: ClassVar[tuple[str, ...]] = ("mean", "threshold")
     fractions: ClassVar[tuple[str, ...]] = ("beta2",)
     positive: ClassVar[tuple[str, ...]] = ("epsilon",)
@@ -157,6 +158,7 @@ class SMORMS3(Elementwise):
     """
 
     name: ClassVar[str] = "smorms3"
+    rate_scale: ClassVar[float] = 3.0
     kept: ClassVar[tuple[str, ...]] = ("mean", "square", "age")
     positive: ClassVar[tuple[str, ...]] = ("epsilon",)
 

@@ -60,6 +60,7 @@ class AdamX(Moments):
     """
 
     name: ClassVar[str] = "adamx"
+    rate_scale: ClassVar[float] = 0.2
     kept: ClassVar[tuple[str, ...]] = ("mean", "square", "largest")
 
     fading: float = 0.999

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from tutti.core import InputError, Layout
 from tutti.optim._elementwise import Each, Elementwise, Moments, Weights, unbias
 from tutti.optim._layers import layer_norms, spread
 from tutti.optim._rule import ShapedRule, State
@@ -39,6 +41,11 @@ class StableAdamW(Moments, ShapedRule):
 def _roots(sizes: tuple[int, ...], like: Tensor) -> Tensor:
     """√n for each layer, [1, layer]."""
     return like.new_tensor([[size**0.5 for size in sizes]])
+
+
+def _largest(layout: Layout, x: Weights) -> Float[Tensor, "member layer"]:
+    """The largest |x| of each parameter."""
+    return torch.stack([layer.flatten(1).abs().amax(1) for layer in layout.views(x).values()], dim=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +100,63 @@ class Gravity(Elementwise, ShapedRule):
     """
 
     name: ClassVar[str] = "gravity"
-    rate_scale: ClassVar[float] = 100.0
+    rate_scale: ClassVar[float] = 50.0
     kept: ClassVar[tuple[str, ...]] = ("velocity",)
 
     def update(self, gradient: Weights, state: State, *, step: int, rate: Each, momentum: Each) -> Weights:
-        layers = self.layout.views(gradient).values()
-        largest = torch.stack([layer.flatten(1).abs().amax(1) for layer in layers], dim=1)
-        gradient.div_((gradient * spread(self.layout, largest)).square_().add_(1))
+        gradient.div_((gradient * spread(self.layout, _largest(self.layout, gradient))).square_().add_(1))
         velocity = state["velocity"].lerp_(gradient, 1 - (momentum * step + 1) / (step + 2))
         return torch.neg(velocity, out=gradient)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaShift(Elementwise, ShapedRule):
+    """AdaShift (Zhou, Zhang, Lu, Wang, Zhang, Yu 2019, arXiv 1810.00143): v from gradients that m no longer holds.
+
+        v ← β₂v + (1−β₂)φ(gₜ₋ₙ²)     m = Σ_{i<n} β₁ⁱ gₜ₋ᵢ / Σ_{i<n} β₁ⁱ     w ← w − η m/(√(v/(1−β₂ᵗ⁻ⁿ)) + ε)
+
+    so v and the numerator are independent. by_layer: φ is the largest over a parameter (max-AdaShift), else the
+    identity, with which a weight whose gradients were 0 for a while leaps when the first one comes. window n; the
+    first n steps only collect. β₁ is the member's momentum. n + 1 numbers per weight: "mean" (m), "past0" … (the
+    last n gradients); "square" (v), one for each layer, or, by weight, one more for each weight.
+    """
+
+    name: ClassVar[str] = "adashift"
+    fractions: ClassVar[tuple[str, ...]] = ("beta2",)
+    positive: ClassVar[tuple[str, ...]] = ("epsilon",)
+
+    by_layer: bool = True
+    window: int = 10
+    beta2: float = 0.999
+    epsilon: float = 1e-10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.window < 1:
+            raise InputError(f"window is {self.window}; expected a whole number of at least 1.")
+
+    @property
+    def averages(self) -> tuple[str, ...]:
+        return ("mean", *(f"past{i}" for i in range(self.window)), *(() if self.by_layer else ("square",)))
+
+    def init(self, weights: Weights) -> State:
+        by_layer = {"square": weights.new_zeros(len(weights), len(self.layout.sizes))} if self.by_layer else {}
+        return super().init(weights) | by_layer
+
+    def update(self, gradient: Weights, state: State, *, step: int, rate: Each, momentum: Each) -> Weights:
+        mean, square, oldest = state["mean"], state["square"], state[f"past{(step - 1) % self.window}"]
+        least: Each = 1.0
+        total: Each = 1.0
+        for _ in range(self.window - 1):
+            least = least * momentum
+            total = total + least
+        mean.sub_(oldest * (least / total)).mul_(momentum).add_(gradient / total)
+        if step > self.window:
+            size = _largest(self.layout, oldest) if self.by_layer else oldest
+            square.mul_(self.beta2).addcmul_(size, size, value=1 - self.beta2)
+        oldest.copy_(gradient)
+        if step <= self.window:
+            return gradient.zero_()
+        size = (square / (1 - self.beta2 ** (step - self.window))).sqrt_()
+        size = spread(self.layout, size) if self.by_layer else size
+        return torch.div(mean, size.add_(self.epsilon), out=gradient).neg_()

@@ -161,52 +161,6 @@ class Expectigrad(Elementwise):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaShift(Elementwise):
-    """AdaShift (Zhou, Zhang, Lu, Wang, Zhang, Yu 2019, arXiv 1810.00143): v from gradients that m no longer holds.
-
-        v ← β₂v + (1−β₂)gₜ₋ₙ²     m = Σ_{i<n} β₁ⁱ gₜ₋ᵢ / Σ_{i<n} β₁ⁱ     w ← w − η m/(√(v/(1−β₂ᵗ⁻ⁿ)) + ε)
-
-    so v and the numerator are independent. window n; the first n steps only collect. The paper also offers the
-    largest g² of a layer in place of each (its φ); here φ is the identity. β₁ is the member's momentum.
-    n + 2 numbers per weight: "mean" (m), "square" (v), "past0" … (the last n gradients).
-    """
-
-    name: ClassVar[str] = "adashift"
-    fractions: ClassVar[tuple[str, ...]] = ("beta2",)
-    positive: ClassVar[tuple[str, ...]] = ("epsilon",)
-
-    window: int = 10
-    beta2: float = 0.999
-    epsilon: float = 1e-10
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.window < 1:
-            raise InputError(f"window is {self.window}; expected a whole number of at least 1.")
-
-    @property
-    def averages(self) -> tuple[str, ...]:
-        return ("mean", "square", *(f"past{i}" for i in range(self.window)))
-
-    def update(self, gradient: Weights, state: State, *, step: int, rate: Each, momentum: Each) -> Weights:
-        mean, square = state["mean"], state["square"]
-        oldest = state[f"past{(step - 1) % self.window}"]
-        least: Each = 1.0
-        total: Each = 1.0
-        for _ in range(self.window - 1):
-            least = least * momentum
-            total = total + least
-        mean.sub_(oldest * (least / total)).mul_(momentum).add_(gradient / total)
-        if step > self.window:
-            square.mul_(self.beta2).addcmul_(oldest, oldest, value=1 - self.beta2)
-        oldest.copy_(gradient)
-        if step <= self.window:
-            return gradient.zero_()
-        size = (square / (1 - self.beta2 ** (step - self.window))).sqrt_().add_(self.epsilon)
-        return torch.div(mean, size, out=gradient).neg_()
-
-
-@dataclass(frozen=True, kw_only=True)
 class SAdam(Elementwise):
     """SAdam (Wang, Lu, Cheng, Tu, Zhang 2020, arXiv 1905.02957): Adam without the root, for strong convexity.
 
@@ -217,6 +171,7 @@ class SAdam(Elementwise):
     """
 
     name: ClassVar[str] = "sadam"
+    rate_scale: ClassVar[float] = 0.1
     kept: ClassVar[tuple[str, ...]] = ("mean", "square")
     positive: ClassVar[tuple[str, ...]] = ("gamma", "delta")
 

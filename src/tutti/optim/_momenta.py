@@ -20,6 +20,7 @@ class SGDM(Elementwise):
     """
 
     name: ClassVar[str] = "sgdm"
+    rate_scale: ClassVar[float] = 50.0
     kept: ClassVar[tuple[str, ...]] = ("mean",)
 
     def update(self, gradient: Weights, state: State, *, step: int, rate: Each, momentum: Each) -> Weights:
@@ -48,6 +49,7 @@ class EarlyMomentum(Elementwise):
     """
 
     name: ClassVar[str] = "sgdem"
+    rate_scale: ClassVar[float] = 10.0
     kept: ClassVar[tuple[str, ...]] = ("velocity",)
     not_negative: ClassVar[tuple[str, ...]] = ("until",)
 
@@ -68,6 +70,7 @@ class QHM(Elementwise):
     """
 
     name: ClassVar[str] = "qhm"
+    rate_scale: ClassVar[float] = 50.0
     kept: ClassVar[tuple[str, ...]] = ("mean",)
     not_negative: ClassVar[tuple[str, ...]] = ("nu",)
 
@@ -88,6 +91,7 @@ class AggMo(Elementwise):
     """
 
     name: ClassVar[str] = "aggmo"
+    rate_scale: ClassVar[float] = 5.0
 
     gammas: tuple[float, ...] = (0.0, 0.9, 0.99)
 
@@ -118,7 +122,6 @@ class PID(Elementwise):
     """
 
     name: ClassVar[str] = "pid"
-    rate_scale: ClassVar[float] = 1.0
     kept: ClassVar[tuple[str, ...]] = ("integral", "derivative", "last")
     not_negative: ClassVar[tuple[str, ...]] = ("integral", "derivative")
 
@@ -144,6 +147,7 @@ class SRSGD(Elementwise):
     """
 
     name: ClassVar[str] = "srsgd"
+    rate_scale: ClassVar[float] = 5.0
     kept: ClassVar[tuple[str, ...]] = ("push",)
     not_negative: ClassVar[tuple[str, ...]] = ("restart",)
 
@@ -167,6 +171,7 @@ class CoolMomentum(Elementwise):
     """
 
     name: ClassVar[str] = "coolmomentum"
+    rate_scale: ClassVar[float] = 10.0
     kept: ClassVar[tuple[str, ...]] = ("velocity",)
 
     cooling: float = 0.99997
@@ -194,6 +199,7 @@ class AccSGD(Elementwise):
     """
 
     name: ClassVar[str] = "accsgd"
+    rate_scale: ClassVar[float] = 20.0
     kept: ClassVar[tuple[str, ...]] = ("away",)
     positive: ClassVar[tuple[str, ...]] = ("kappa", "xi")
 
@@ -229,6 +235,7 @@ class PNM(Elementwise):
     """
 
     name: ClassVar[str] = "pnm"
+    rate_scale: ClassVar[float] = 50.0
     kept: ClassVar[tuple[str, ...]] = ("odd", "even")
     not_negative: ClassVar[tuple[str, ...]] = ("beta",)
 

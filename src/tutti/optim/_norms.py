@@ -18,7 +18,7 @@ class NormalisedSGD(Elementwise):
     """
 
     name: ClassVar[str] = "normalised_sgd"
-    rate_scale: ClassVar[float] = 100.0
+    rate_scale: ClassVar[float] = 50.0
     positive: ClassVar[tuple[str, ...]] = ("epsilon",)
 
     epsilon: float = 1e-12
@@ -37,7 +37,7 @@ class SNGM(Elementwise):
     """
 
     name: ClassVar[str] = "sngm"
-    rate_scale: ClassVar[float] = 10.0
+    rate_scale: ClassVar[float] = 5.0
     kept: ClassVar[tuple[str, ...]] = ("velocity",)
     positive: ClassVar[tuple[str, ...]] = ("epsilon",)
 
@@ -77,7 +77,7 @@ class WNGrad(Elementwise):
     """
 
     name: ClassVar[str] = "wngrad"
-    rate_scale: ClassVar[float] = 100.0
+    rate_scale: ClassVar[float] = 300.0
     per_member: ClassVar[tuple[str, ...]] = ("size",)
     positive: ClassVar[tuple[str, ...]] = ("start",)
 
@@ -104,7 +104,7 @@ class AcceleGrad(Elementwise):
     """
 
     name: ClassVar[str] = "accelegrad"
-    rate_scale: ClassVar[float] = 10.0
+    rate_scale: ClassVar[float] = 50.0
     kept: ClassVar[tuple[str, ...]] = ("y", "z")
     per_member: ClassVar[tuple[str, ...]] = ("sum",)
     positive: ClassVar[tuple[str, ...]] = ("scale",)
@@ -161,7 +161,7 @@ class AvaGrad(Moments, ShapedRule):
     """
 
     name: ClassVar[str] = "avagrad"
-    rate_scale: ClassVar[float] = 100.0
+    rate_scale: ClassVar[float] = 50.0
 
     epsilon: float = 0.1
 
@@ -184,7 +184,7 @@ class Adai(Elementwise, ShapedRule):
     """
 
     name: ClassVar[str] = "adai"
-    rate_scale: ClassVar[float] = 100.0
+    rate_scale: ClassVar[float] = 30.0
     kept: ClassVar[tuple[str, ...]] = ("mean", "square", "product")
     fractions: ClassVar[tuple[str, ...]] = ("beta2",)
     positive: ClassVar[tuple[str, ...]] = ("beta0", "epsilon")

@@ -20,6 +20,7 @@ class AdaSqrt(Elementwise):
     """
 
     name: ClassVar[str] = "adasqrt"
+    rate_scale: ClassVar[float] = 0.1
     kept: ClassVar[tuple[str, ...]] = ("sum",)
     positive: ClassVar[tuple[str, ...]] = ("epsilon",)
 
@@ -41,6 +42,7 @@ class AdaAlter(Elementwise):
     """
 
     name: ClassVar[str] = "adaalter"
+    rate_scale: ClassVar[float] = 30.0
     kept: ClassVar[tuple[str, ...]] = ("sum",)
     positive: ClassVar[tuple[str, ...]] = ("epsilon",)
     not_negative: ClassVar[tuple[str, ...]] = ("start",)
@@ -68,6 +70,7 @@ class SCAdagrad(Elementwise):
     """
 
     name: ClassVar[str] = "sc_adagrad"
+    rate_scale: ClassVar[float] = 5.0
     kept: ClassVar[tuple[str, ...]] = ("sum",)
     positive: ClassVar[tuple[str, ...]] = ("xi1", "xi2")
 
@@ -90,6 +93,7 @@ class SCRMSProp(Elementwise):
     """
 
     name: ClassVar[str] = "sc_rmsprop"
+    rate_scale: ClassVar[float] = 0.2
     kept: ClassVar[tuple[str, ...]] = ("square",)
     positive: ClassVar[tuple[str, ...]] = ("xi1", "xi2")
     fractions: ClassVar[tuple[str, ...]] = ("gamma",)
@@ -116,6 +120,7 @@ class Kate(Elementwise):
     """
 
     name: ClassVar[str] = "kate"
+    rate_scale: ClassVar[float] = 0.01
     kept: ClassVar[tuple[str, ...]] = ("sum", "ratio")
     positive: ClassVar[tuple[str, ...]] = ("epsilon",)
     not_negative: ClassVar[tuple[str, ...]] = ("delta",)
@@ -142,6 +147,7 @@ class MADGRAD(Elementwise):
     """
 
     name: ClassVar[str] = "madgrad"
+    rate_scale: ClassVar[float] = 3.0
     kept: ClassVar[tuple[str, ...]] = ("origin", "sum", "square")
     positive: ClassVar[tuple[str, ...]] = ("epsilon",)
 
@@ -174,6 +180,7 @@ class FTRL(Elementwise):
     """
 
     name: ClassVar[str] = "ftrl"
+    rate_scale: ClassVar[float] = 3.0
     kept: ClassVar[tuple[str, ...]] = ("z", "sum")
     per_member: ClassVar[tuple[str, ...]] = ("rate",)
     not_negative: ClassVar[tuple[str, ...]] = ("beta", "lambda1", "lambda2")
@@ -208,6 +215,7 @@ class SRMM(Elementwise):
     """
 
     name: ClassVar[str] = "srmm"
+    rate_scale: ClassVar[float] = 30.0
     kept: ClassVar[tuple[str, ...]] = ("mean", "centre")
     not_negative: ClassVar[tuple[str, ...]] = ("fading",)
 
@@ -240,6 +248,7 @@ class RMSterov(Elementwise):
     """
 
     name: ClassVar[str] = "rmsterov"
+    rate_scale: ClassVar[float] = 5.0
     kept: ClassVar[tuple[str, ...]] = ("square", "velocity")
     fractions: ClassVar[tuple[str, ...]] = ("rho",)
     positive: ClassVar[tuple[str, ...]] = ("epsilon",)

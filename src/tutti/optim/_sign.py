@@ -18,7 +18,6 @@ class SignSGD(Elementwise):
     """
 
     name: ClassVar[str] = "signsgd"
-    rate_scale: ClassVar[float] = 0.3
 
     def update(self, gradient: Weights, state: State, *, step: int, rate: Each, momentum: Each) -> Weights:
         return gradient.sign_().neg_()
@@ -89,6 +88,7 @@ class Rprop(Elementwise):
     """
 
     name: ClassVar[str] = "rprop"
+    rate_scale: ClassVar[float] = 0.3
     kept: ClassVar[tuple[str, ...]] = ("size", "last")
     positive: ClassVar[tuple[str, ...]] = ("shrink", "smallest")
 
