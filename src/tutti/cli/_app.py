@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from tutti import __version__
+from tutti.cli._check import check
 from tutti.cli._evaluate import evaluate
 from tutti.cli._fit import fit
 from tutti.cli._predict import predict
@@ -40,5 +41,5 @@ def about(
     """
 
 
-for command in (fit, predict, evaluate, report, rerun):
+for command in (fit, predict, evaluate, report, rerun, check):
     app.command()(command)

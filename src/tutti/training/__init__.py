@@ -6,6 +6,7 @@ from tutti.training._carry import carry as carry
 from tutti.training._executors import stacks as stacks
 from tutti.training._memory import Need as Need
 from tutti.training._memory import available as available
+from tutti.training._memory import batch_statistics as batch_statistics
 from tutti.training._memory import fit_memory as fit_memory
 from tutti.training._memory import measure as measure
 from tutti.training._plan import ExecutorName as ExecutorName
