@@ -178,7 +178,7 @@ def adax(x: Member) -> ndarray:
     m = x.beta * x.had("m") + (1 - x.beta) * x.g
     v = 1.01 * x.had("v") + 0.01 * x.g**2
     x.keep(m=m, v=v)
-    return x.w - x.lr * m / (np.sqrt(v / (1.01**x.t - 1)) + 1e-12)
+    return x.w - x.lr * m / (np.sqrt(v / (1.01**x.t - 1)) + 1e-3)
 
 
 def adamnc(x: Member, fading: float) -> ndarray:
@@ -263,10 +263,10 @@ def sgdem(x: Member) -> ndarray:
     return x.w - x.lr * m
 
 
-def srsgd(x: Member) -> ndarray:
+def srsgd(x: Member, restart: int) -> ndarray:
     v = x.had("v", x.w)
     ahead = x.w - x.lr * x.g
-    s = (x.t - 1) % 6
+    s = (x.t - 1) % restart
     x.keep(v=ahead)
     return ahead + s / (s + 3) * (ahead - v)
 
@@ -351,6 +351,16 @@ def tadam(x: Member) -> ndarray:
     return x.w - x.lr * (mean / (1 - x.beta**x.t)) / (np.sqrt(v / (1 - 0.999**x.t)) + 1e-8)
 
 
+def adapnm(x: Member) -> ndarray:
+    past = [*x.had("past", []), x.g]
+    own = [(1 - x.beta**2) * sum(x.beta ** (2 * i) * g for i, g in enumerate(past[k::-2])) for k in (-1, -2)]
+    v = 0.999 * x.had("v") + 0.001 * x.g**2
+    top = np.maximum(x.had("top"), v)
+    x.keep(past=past, v=v, top=top)
+    both = (1.4 * own[0] - 0.4 * (own[1] if len(past) > 1 else 0)) / math.sqrt(1.4**2 + 0.4**2)
+    return x.w - x.lr * (both / (1 - x.beta**x.t)) / (np.sqrt(top / (1 - 0.999**x.t)) + 0.1)
+
+
 def gravity(x: Member) -> ndarray:
     half = len(x.g) // 2
     zeta = np.concatenate([p / (1 + (p * np.abs(p).max()) ** 2) for p in (x.g[:half], x.g[half:])])
@@ -420,8 +430,8 @@ CASES_OF_PAPERS = [
     case("angulargrad", lambda x: angulargrad(x, np.tan), angle="tan"),
     case("yogi", yogi, beta2=0.8, start=0.1, epsilon=1e-2),
     case("ftrl", ftrl, beta=0.5, lambda1=0.3, lambda2=0.2),
-    case("adax", adax, growth=0.01),
-    case("adaxw", adax, growth=0.01),
+    case("adax", adax, growth=0.01, epsilon=1e-3),
+    case("adaxw", adax, growth=0.01, epsilon=1e-3),
     case("adafom", lambda x: adamnc(x, 1.0)),
     case("adamnc", lambda x: adamnc(x, 0.9), fading=0.9),
     case("nosadam", nosadam),
@@ -435,7 +445,8 @@ CASES_OF_PAPERS = [
     case("rmsterov", rmsterov),
     case("sgdm", sgdm),
     case("sgdem", sgdem, until=12),
-    case("srsgd", srsgd, restart=6),
+    case("srsgd", lambda x: srsgd(x, 6), restart=6),
+    case("srsgd", lambda x: srsgd(x, 1000), restart=0, calm=0.1),
     case("coolmomentum", coolmomentum, cooling=0.95),
     case("normalised_sgd", lambda x: x.w - x.lr * x.g / np.linalg.norm(x.g)),
     case("sngm", sngm),
@@ -446,6 +457,7 @@ CASES_OF_PAPERS = [
     case("avagrad", avagrad),
     case("swats", swats, tolerance=1e-3),
     case("tadam", tadam, freedom=0.5),
+    case("adapnm", adapnm, beta=0.4, epsilon=0.1),
     case("gravity", gravity),
     case("mas", mas, descent=0.3),
     case("qhadam", qhadam, nu1=0.4, nu2=0.6, beta2=0.9),

@@ -39,7 +39,8 @@ class Rule(Config, ABC):
 
     decay: how the weight decay enters. "coupled" is an L2 penalty ½·weight_decay·‖w‖² seen by the rule as part
     of the gradient, "decoupled" shrinks the weights past the rule (Loshchilov and Hutter 2019, AdamW). For plain
-    gradient descent both are the same.
+    gradient descent both are the same. Under a schedule of rates ηₜ a decoupled step shrinks the weights by
+    μₜ = ηₜ·weight_decay: μₜ ∝ ηₜ, the decay falls with the rate.
 
     rate_scale: a sensible rate for this rule over a sensible one for Adam; default grids multiply their learning
     rates by it and divide their weight decays, so that rate·decay stays what it was.
