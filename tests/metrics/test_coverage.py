@@ -35,6 +35,25 @@ def rmse(rng: np.random.Generator, seed: int) -> Interval:
     return score("rmse", np.zeros((200, 1)), rng.normal(size=(200, 1)), seed=seed)
 
 
+def errors_of(law: str, rows: int) -> Draw:
+    def draw(rng: np.random.Generator, seed: int) -> Interval:
+        errors = rng.standard_t(5, rows) if law == "t(5)" else rng.lognormal(0, 0.7, rows)
+        return score("rmse", np.zeros((rows, 1)), errors[:, None], seed=seed)
+
+    return draw
+
+
+def rmse_groups(count: int) -> Draw:
+    """Ten rows a group, of errors with a share of the group."""
+
+    def draw(rng: np.random.Generator, seed: int) -> Interval:
+        unit = np.repeat(np.arange(count), 10)
+        errors = 0.7 * rng.normal(size=count)[unit] + rng.normal(size=len(unit))
+        return score("rmse", np.zeros((len(unit), 1)), errors[:, None], units=unit, seed=seed)
+
+    return draw
+
+
 def auc(rng: np.random.Generator, seed: int) -> Interval:
     target = (rng.random(200) < 0.4).astype(int)
     s = 1 / (1 + np.exp(-rng.normal(target * 1.2, 1)))
@@ -79,6 +98,12 @@ CASES: dict[str, tuple[Draw, float]] = {
     "accuracy .97, n = 178": (accuracy, 0.97),
     "weighted accuracy": (weighted_accuracy, 0.85),
     "rmse": (rmse, 1.0),
+    "rmse, t(5), n = 60": (errors_of("t(5)", 60), np.sqrt(5 / 3)),
+    "rmse, t(5), n = 200": (errors_of("t(5)", 200), np.sqrt(5 / 3)),
+    "rmse, log-normal, n = 40": (errors_of("log-normal", 40), np.exp(0.49)),
+    "rmse, 5 groups": (rmse_groups(5), np.sqrt(1.49)),
+    "rmse, 12 groups": (rmse_groups(12), np.sqrt(1.49)),
+    "rmse, 40 groups": (rmse_groups(40), np.sqrt(1.49)),
     "auc": (auc, NormalDist().cdf(1.2 / np.sqrt(2))),
     "auc, 10 positives": (few_positives, NormalDist().cdf(2.5 / np.sqrt(2))),
     "accuracy, 8 groups": (groups(8), 0.8),

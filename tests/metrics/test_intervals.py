@@ -127,3 +127,13 @@ def test_units_that_do_not_fit_are_named() -> None:
         unit_numbers(np.arange(3), 20, 0)
     with pytest.raises(InputError, match="level"):
         score("rmse", np.zeros((20, 1)), np.ones((20, 1)), level=95.0)
+
+
+def test_one_far_error_among_forty_does_not_make_the_interval_absurd() -> None:
+    errors = np.random.default_rng(0).normal(size=(40, 1))
+    errors[0] = 40.0
+    found = score("rmse", np.zeros((40, 1)), errors)
+    assert found.low > found.value / 4
+    assert found.high < found.value * 10
+    scaled = score("rmse", np.zeros((40, 1)), 1e-3 * errors)
+    np.testing.assert_allclose([scaled.low, scaled.high], [1e-3 * found.low, 1e-3 * found.high])

@@ -15,6 +15,7 @@ from tutti.core import InputError
 _NORMAL = NormalDist()
 REPLICATES = 2000
 _POOLS = 1000  # more than twice as many units are pooled at random into so many
+_PUSH = 1e-4  # of a unit's weight, by which it is made heavier to see its influence
 _FEW = 50  # with fewer effective units BCa ends lie too far inside (measured: 82 to 92 %): a t interval
 
 
@@ -131,7 +132,7 @@ def bootstrap(
     bounds: tuple[float, float] = (-float("inf"), float("inf")),
     effective: float | None = None,
 ) -> Interval:
-    """The BCa bootstrap interval of statistic(weighted means), resampled by unit.
+    """The BCa bootstrap interval of statistic(weighted means), resampled by unit; in [0, ∞) a t interval.
 
     `sums` [units, columns + 1] are weighted sums per unit with the unit's weight last; `statistic` maps
     weighted means [..., columns] to values [...]. Efron (1987): the ends are the quantiles
@@ -141,8 +142,9 @@ def bootstrap(
     Where we differ: z is widened to t(G−1)·√(G/(G−1)) for G units (Hesterberg 2015). Below 50 `effective`
     units (as many as units where None; for a metric made of classes, those of the smallest class) BCa is
     still too narrow, 82 to 92 %, so there the interval is t(effective − 1) times the jackknife's standard
-    error, on the log scale for a statistic in [0, ∞), on the logit scale for one with two bounds. One unit
-    gives `bounds`. Ends are clipped to `bounds`.
+    error, on the logit scale for a statistic with two bounds. A mean loss in [0, ∞) is skewed at any number of
+    units (BCa covers 88 % on 200 squared errors of a t(5) law): see `_log_ends`. One unit gives `bounds`. Ends are
+    clipped to `bounds`.
     """
     units = len(sums)
     value = float(statistic(sums.sum(axis=0)[:-1] / sums[:, -1].sum()))
@@ -155,7 +157,11 @@ def bootstrap(
     without = statistic(rest[kept, :-1] / rest[kept, -1:])
     without = without[np.isfinite(without)]
     size = max(2.0, min(units, units if effective is None else effective))
-    if size < _FEW:
+    if bounds == (0, float("inf")):
+        heavier = sums.sum(axis=0) + _PUSH * sums
+        pulls = (statistic(heavier[:, :-1] / heavier[:, -1:]) - value) / _PUSH
+        ends = _log_ends(value, pulls, t_quantile(level, size - 1))
+    elif size < _FEW:
         ends = _t_ends(value, without, t_quantile(level, size - 1), bounds)
     else:
         drawn = resample_counts(units, seed) @ sums
@@ -171,9 +177,6 @@ def _t_ends(value: float, without: np.ndarray, t: float, bounds: tuple[float, fl
     """value ± t·se, se the jackknife's √((G−1)/G Σ(x₋ᵢ − mean)²), on the scale that suits the bounds."""
     if len(without) < 2 or np.ptp(without) == 0 or value in bounds:
         return np.array([value, value])
-    if bounds == (0, float("inf")) and without.min() > 0:
-        half = t * _jackknife(np.log(without))
-        return np.asarray(value * np.exp([-half, half]))
     half = t * _jackknife(without)
     if isfinite(bounds[1] - bounds[0]):
         # The delta method, not the jackknife of the logits: leaving one unit out may reach the bound.
@@ -183,6 +186,25 @@ def _t_ends(value: float, without: np.ndarray, t: float, bounds: tuple[float, fl
         odds = np.asarray((1 - share) / share * np.exp([half, -half]))
         return np.asarray(low + width / (1 + odds))
     return np.array([value - half, value + half])
+
+
+def _log_ends(value: float, pulls: np.ndarray, t: float) -> np.ndarray:
+    """value·exp(−t·s) and value·exp(t·s + a(2t² + 1)s), s the standard error relative to the value.
+
+    `pulls` are the G units' influences, the derivatives of the value by a unit's weight; s² = G/(G−1) Σ pull²/value²
+    (the infinitesimal jackknife: leaving out the one unit that makes the value would say far too much).
+    a = max(0, γ)/(4√G), γ the pulls' skewness: the skewness term of Johnson (1978) and Hall (1992), half as much
+    again, for the upper end alone; the lower one is long enough on the log scale.
+    Measured, 95 % asked: RMSE of normal, Laplace, log-normal and t(5) errors on 40 to 1,000 rows 94.2 to 97.1 %; in
+    5 to 60 groups 94.3 to 96.1 % (92.8 to 93.7 without a); groups of 2 to 29 rows and of different spread, 6, 15 and
+    30 of them, 91.0, 93.3 and 94.6 %. A t(3) law, whose squares have no variance: 86 % (BCa: 77).
+    """
+    count, size = len(pulls), float(np.square(pulls).sum())
+    if count < 2 or size == 0 or value == 0:
+        return np.array([value, value])
+    error = sqrt(count / (count - 1) * size) / value
+    skew = max(0.0, float((pulls**3).mean()) / (size / count) ** 1.5) / (4 * sqrt(count))
+    return np.asarray(value * np.exp([-t * error, (t + skew * (2 * t * t + 1)) * error]))
 
 
 def _jackknife(without: np.ndarray) -> float:
