@@ -126,7 +126,7 @@ def single(layer: Layer, members: int, first: str) -> dict[str, Step]:
     state = {name: torch.stack([p.detach()] * members) for name, p in module.named_parameters()}
     left = functional_call(module, state, (x,))
     gradient = torch.randn(left.shape)
-    mine = x if first else like(x, left).requires_grad_()
+    mine = x if first else like(x, left).detach().requires_grad_()
     side_by_side = x.transpose(0, 1).flatten(1, 2).requires_grad_(not first)
     return {
         "tutti": stacked(module, solo, mine, like(gradient, left)),
