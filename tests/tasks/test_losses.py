@@ -8,11 +8,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import hinge_loss, log_loss, mean_absolute_error, mean_squared_error
+from sklearn.metrics import hinge_loss
 from torch import Tensor
 from torch.testing import assert_close
 
-from tutti.core import InputError
 from tutti.tasks import Binary, Multiclass, MultiLabel, Regression, Task
 
 LABELS = ("a", "b", "c", "d")
@@ -213,7 +212,7 @@ def perceptron(features: Tensor, target: Tensor, steps: int) -> list[int]:
     errors = []
     for _ in range(steps):
         output = features @ weights
-        errors.append(int((1 - task.row_scores("accuracy", output, target)).sum()))
+        errors.append(int(((output.squeeze(-1) > 0) != (target > 0)).sum()))
         (gradient,) = torch.autograd.grad(task.loss(output, target).sum(), weights)
         weights.data -= gradient
     return errors
@@ -253,60 +252,6 @@ def test_logistic_regression_by_gradient_agrees_with_scikit_learns(classes: int)
     optimizer.step(closure)
     ours = task.predict(inputs @ weights.detach()).numpy()
     np.testing.assert_allclose(ours, theirs.predict_proba(x), atol=1e-4)
-
-
-# catalogue: T1, T2, T3
-def test_row_scores_average_to_scikit_learns_metrics() -> None:
-    output, target = draw(REGRESSION, 50)
-    for metric, theirs in (("mse", mean_squared_error), ("mae", mean_absolute_error)):
-        assert REGRESSION.row_scores(metric, output, target).mean().item() == pytest.approx(theirs(target, output))
-    assert_close(REGRESSION.row_scores("rmse", output, target), REGRESSION.row_scores("mse", output, target))
-    for task in (BINARY, MULTICLASS):
-        output, target = draw(task, 50)
-        probabilities = task.predict(output).numpy()
-        assert task.row_scores("log_loss", output, target).mean().item() == pytest.approx(
-            log_loss(target, probabilities)
-        )
-        right = probabilities.argmax(1) == target.numpy()
-        np.testing.assert_array_equal(task.row_scores("accuracy", output, target).numpy(), right)
-
-
-# catalogue: T4
-def test_multilabel_scores_are_means_over_labels() -> None:
-    output, target = draw(MULTILABEL, 4, 50)
-    assert_close(MULTILABEL.row_scores("accuracy", output, target), ((output > 0) == target).double().mean(-1))
-    expected = F.binary_cross_entropy_with_logits(output, target, reduction="none").mean(-1)
-    assert_close(MULTILABEL.row_scores("log_loss", output, target), expected)
-
-
-# The score is of the prediction: neither weights nor smoothing nor the training loss change it.
-@pytest.mark.parametrize("task", WEIGHTED, ids=named)
-def test_scores_ignore_weights_and_the_training_loss(task: Any) -> None:
-    output, target = draw(task, 20)
-    plain = {
-        "binary": BINARY,
-        "multiclass": MULTICLASS,
-        "multilabel": MULTILABEL,
-    }[task.kind]
-    for metric in ("accuracy", "log_loss"):
-        ours = replace(task, loss_name="hinge").row_scores(metric, output, target)
-        assert torch.equal(ours, plain.row_scores(metric, output, target))
-
-
-@pytest.mark.parametrize("task", [BINARY, MULTICLASS, MULTILABEL], ids=named)
-def test_an_output_that_is_not_a_number_is_never_right(task: Task) -> None:
-    for filler in (0, 1):
-        output = torch.full((5, task.outputs), float("nan"))
-        target = torch.full((5, task.outputs) if task.kind == "multilabel" else (5,), filler)
-        target = target.float() if task.kind == "multilabel" else target
-        assert not task.row_scores("accuracy", output, target).any()
-
-
-@pytest.mark.parametrize("task", [REGRESSION, BINARY, MULTILABEL], ids=named)
-def test_a_metric_that_is_no_mean_over_rows_is_refused(task: Task) -> None:
-    output, target = draw(task, 4)
-    with pytest.raises(InputError, match=r"Unknown metric .* 'auc'"):
-        task.row_scores("auc", output, target)
 
 
 def test_weights_survive_inference_mode() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tutti.core import InputError
 from tutti.tasks._losses import CLASS_LOSSES, binary_loss, constant, multiclass_loss
-from tutti.tasks._task import Base, check_loss, check_weights, row_metric
+from tutti.tasks._task import Base, check_loss, check_weights
 from tutti.tasks._values import MEANINGS, codes, targets
 
 Some = TypeVar("Some", bound="_Classes")
@@ -106,13 +106,6 @@ class Binary(_Classes):
         smoothing = None if label_smoothing is None else label_smoothing[..., None]
         return binary_loss(score, target, self.loss_name, weights, smoothing)
 
-    def row_scores(
-        self, metric: str, output: Float[Tensor, "*member batch 1"], target: Int[Tensor, "*member batch"]
-    ) -> Float[Tensor, "*member batch"]:
-        """ "accuracy": 1 where the class is right (NaN is wrong), else 0; "log_loss": −log of its probability."""
-        scores: Tensor = row_metric(metric, {"accuracy": correct, "log_loss": log_loss})(output.squeeze(-1), target)
-        return scores
-
     def predict(self, output: Float[Tensor, "*member batch 1"]) -> Float[Tensor, "*member batch 2"]:
         return torch.cat([-output, output], dim=-1).sigmoid()
 
@@ -144,35 +137,5 @@ class Multiclass(_Classes):
             weights = constant(self.class_weights, output.dtype, output.device)
         return multiclass_loss(output, target, self.loss_name, weights, label_smoothing)
 
-    def row_scores(
-        self, metric: str, output: Float[Tensor, "*member batch classes"], target: Int[Tensor, "*member batch"]
-    ) -> Float[Tensor, "*member batch"]:
-        """ "accuracy": 1 where the class is right (NaN is wrong), else 0; "log_loss": −log of its probability."""
-        scores: Tensor = row_metric(metric, {"accuracy": _highest, "log_loss": _log_loss})(output, target)
-        return scores
-
     def predict(self, output: Float[Tensor, "*member batch classes"]) -> Float[Tensor, "*member batch classes"]:
         return output.softmax(-1)
-
-
-def correct(score: Float[Tensor, "*shape"], truth: Shaped[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """1 where score > 0 and truth is 1, or score <= 0 and truth is 0; NaN is never right."""
-    return torch.where(truth > 0, score > 0, score <= 0).to(score.dtype)
-
-
-def log_loss(score: Float[Tensor, "*shape"], truth: Shaped[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """−log p of the truth, p = 1/(1 + e⁻ˢ)."""
-    return binary_loss(score, truth, "cross_entropy", None, None)
-
-
-def _highest(
-    output: Float[Tensor, "*member batch classes"], target: Int[Tensor, "*member batch"]
-) -> Float[Tensor, "*member batch"]:
-    highest = output.max(dim=-1)
-    return ((highest.indices == target) & ~highest.values.isnan()).to(output.dtype)
-
-
-def _log_loss(
-    output: Float[Tensor, "*member batch classes"], target: Int[Tensor, "*member batch"]
-) -> Float[Tensor, "*member batch"]:
-    return multiclass_loss(output, target, "cross_entropy", None, None)

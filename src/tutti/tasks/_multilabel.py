@@ -8,9 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tutti.core import InputError
-from tutti.tasks._classes import correct, log_loss
 from tutti.tasks._losses import CLASS_LOSSES, binary_loss, constant
-from tutti.tasks._task import Base, check_loss, check_weights, row_metric
+from tutti.tasks._task import Base, check_loss, check_weights
 from tutti.tasks._values import targets
 
 
@@ -74,13 +73,6 @@ class MultiLabel(Base):
             weights = absent, constant(self.present_weights, output.dtype, output.device)
         smoothing = None if label_smoothing is None else label_smoothing[..., None, None]
         return binary_loss(output, target, self.loss_name, weights, smoothing).mean(-1)
-
-    def row_scores(
-        self, metric: str, output: Float[Tensor, "*member batch out"], target: Float[Tensor, "*member batch out"]
-    ) -> Float[Tensor, "*member batch"]:
-        """ "accuracy": share of the row's labels that are right; "log_loss": mean of −log of their probabilities."""
-        scores: Tensor = row_metric(metric, {"accuracy": correct, "log_loss": log_loss})(output, target)
-        return scores.mean(-1)
 
     def predict(self, output: Float[Tensor, "*member batch out"]) -> Float[Tensor, "*member batch out"]:
         return output.sigmoid()

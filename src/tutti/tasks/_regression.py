@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tutti.core import InputError
 from tutti.tasks._losses import VALUE_LOSSES, value_loss
-from tutti.tasks._task import Base, check_loss, row_metric
+from tutti.tasks._task import Base, check_loss
 from tutti.tasks._values import targets
 
 Array = TypeVar("Array", np.ndarray, Tensor)
@@ -20,7 +20,7 @@ class Regression(Base):
     """Numbers from a linear output layer, one output per target column.
 
     The network's outputs are in standardised units: (value − centre)/scale with the statistics of the member's own
-    training rows (`target_statistics`). The task holds none of them: `loss` and `row_scores` compare output and
+    training rows (`target_statistics`). The task holds none of them: `loss` compares output and
     target in whatever units both have, `predict` changes nothing; `restore` brings outputs to raw units.
 
     loss: "squared" (mean over outputs of e², no ½), "absolute", or "huber" (δ = 1 standard deviation).
@@ -51,13 +51,6 @@ class Regression(Base):
         label_smoothing: Float[Tensor, "*member"] | None = None,
     ) -> Float[Tensor, "*member batch"]:
         return value_loss(output, target, self.loss_name)
-
-    def row_scores(
-        self, metric: str, output: Float[Tensor, "*member batch out"], target: Float[Tensor, "*member batch out"]
-    ) -> Float[Tensor, "*member batch"]:
-        """ "mse", "rmse": mean over outputs of e² (the root of the mean over rows is the caller's); "mae": of |e|."""
-        loss = row_metric(metric, {"rmse": "squared", "mse": "squared", "mae": "absolute"})
-        return value_loss(output, target, loss)
 
     def predict(self, output: Float[Tensor, "*member batch out"]) -> Float[Tensor, "*member batch out"]:
         return output

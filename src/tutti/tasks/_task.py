@@ -1,6 +1,5 @@
 """What a task promises: from a target column to an output layer, a loss and a prediction."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast, runtime_checkable
 
@@ -54,14 +53,6 @@ class Task(Protocol):
     ) -> Float[Tensor, "*member batch"]:
         """Loss of each sample. label_smoothing: one ε per member, in [0, 1); nothing to smooth in a regression."""
 
-    def row_scores(
-        self,
-        metric: str,
-        output: Float[Tensor, "*member batch out"],
-        target: Int[Tensor, "*member batch"] | Float[Tensor, "*member batch out"],
-    ) -> Float[Tensor, "*member batch"]:
-        """Each row's contribution to a selection metric that is a mean over rows."""
-
     def predict(self, output: Float[Tensor, "*member batch out"]) -> Float[Tensor, "*member batch value"]:
         """Predictions from outputs: probabilities, or values in the units of the outputs."""
 
@@ -105,10 +96,3 @@ def check_weights(weights: tuple[float, ...] | None, count: int, what: str) -> N
         return
     if len(weights) != count or not all(weight >= 0 for weight in weights):
         raise InputError(f"{what} is {list(weights)}; expected {count} numbers of at least 0.")
-
-
-def row_metric(metric: str, functions: Mapping[str, Any]) -> Any:
-    """The function of a metric that is a mean over rows."""
-    if metric not in functions:
-        raise unknown("metric that is a mean over rows", metric, functions)
-    return functions[metric]
