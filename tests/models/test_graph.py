@@ -1,5 +1,6 @@
 """Networks for the nodes of one graph: the engine trains them by every executor alike, and they learn."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,32 @@ def test_dropout_of_sparse_features_is_dropout_of_features() -> None:
     assert masks.shape == (3, 500)
     assert (masks[0] != masks[1]).any()
     assert drop(layer.eval(), x) is x
+
+
+# catalogue: A24
+@pytest.mark.slow
+def test_cora_as_published(shared_data: Path) -> None:
+    """Kipf & Welling: 81.5 % on the Planetoid split."""
+    with np.load(shared_data / "graphs" / "cora.npz", allow_pickle=False) as d:
+        node = np.repeat(np.arange(len(d["y"])), np.diff(d["x_indptr"]))
+        values = d["x_data"] / np.bincount(node, weights=d["x_data"])[node]
+        entries = nn.Edges(torch.as_tensor(np.stack((d["x_indices"].astype(np.int64), node))), 1433, len(d["y"]))
+        once, train, test = d["edges"].T.astype(np.int64), np.arange(int(d["num_train"])), d["test_idx"].astype(int)
+        y = torch.as_tensor(d["y"].astype(np.int64))
+    features = nn.SparseFeatures(torch.as_tensor(values, dtype=torch.float32), entries)
+    graph = models.NodeGraph(features=features, edges=torch.as_tensor(np.concatenate((once, once[::-1]), 1)))
+    problem = Problem(
+        inputs=(torch.arange(len(y)),),
+        target=y,
+        streams=tuple(Stream(seed=s, fold=0, train=train, validation=test) for s in range(10)),
+        build=lambda: models.GCN().build(graph, 7),
+        loss=_loss,
+    )
+    plan = Plan(executor="stacked", horizon=200, segment=200, batch_size=len(train), clip=None)
+    population = Population(problem, [core.Setting(learning_rate=0.01, dropout=0.5)], plan, Adam(), Constant())
+    population.run(200)
+    right = [population.outputs(s, test, averaged=False)[0].argmax(-1) == y[test] for s in range(10)]
+    assert torch.stack(right).float().mean().item() == pytest.approx(0.815, abs=0.008)
 
 
 def test_mistakes_are_named() -> None:

@@ -241,12 +241,31 @@ def test_many_copies_go_in_several_passes(monkeypatch: pytest.MonkeyPatch) -> No
         assert torch.equal(a, b)
 
 
+def test_features_and_weights_may_be_the_same_for_all_copies() -> None:
+    edges = nn.Edges.of(EDGES, NODES)
+    x = torch.randn(2, 3, NODES, INPUTS, dtype=torch.float64, requires_grad=True)
+    w = torch.rand(2, 3, edges.count, dtype=torch.float64, requires_grad=True)
+    for a, b in ((x, w[0, 0]), (x, w[:, :1]), (x[0, 0], w), (x[:1], w)):
+        each = torch.stack([nn.propagate(p, edges, q) for p, q in zip(_all(x, a, 2), _all(w, b, 1), strict=True)])
+        y = nn.propagate(a, edges, b)
+        _close(y, each.view(y.shape))
+        _close(_gradients(y, [x, w]), _gradients(each.view(y.shape), [x, w]))
+
+
+def _all(like: Tensor, part: Tensor, axes: int) -> Tensor:
+    """Every copy's share of `part`, which may lack leading axes."""
+    return part.expand(*like.shape[: like.ndim - axes], *part.shape[-axes:]).flatten(0, 1)
+
+
 def test_softmax_holds_large_scores_and_sums_to_one() -> None:
     edges = nn.Edges.of(EDGES, NODES)
     scores = torch.linspace(-3e4, 3e4, EDGES.shape[1])
     shares = nn.edge_softmax(scores, edges)
     sums = nn.scatter(shares[:, None], edges).squeeze(-1)
     torch.testing.assert_close(sums, (edges.degree > 0).float())
+    there = torch.arange(edges.count) != scores.masked_fill(edges.index[TARGET] != 1, -torch.inf).argmax()
+    sums = nn.scatter(nn.edge_softmax(scores, edges, there.float())[:, None], edges).squeeze(-1)
+    torch.testing.assert_close(sums, (edges.degree > 0).float())  # the largest score of node 1 belongs to no edge
     nothing = nn.edge_softmax(scores, edges, torch.zeros_like(scores))
     assert not nothing.any()
 

@@ -224,16 +224,17 @@ def scatter(
 
 
 def propagate(
-    x: Float[Tensor, "*lead source feature"], edges: Edges, weight: Float[Tensor, "*some edge"] | None = None
+    x: Float[Tensor, "*given source feature"], edges: Edges, weight: Float[Tensor, "*some edge"] | None = None
 ) -> Float[Tensor, "*lead target feature"]:
     """y[t] = Σ w[e] x[s] over the edges e from s to t: the sparse matrix of the edges times x.
 
-    weight [*lead, edge], or [edge] for all copies; None is 1.
+    x and weight may lack leading axes that the other has: they then hold for all copies. weight None is 1.
     """
     rows = _rows(x, edges)
     flat = None if weight is None else _numbers(weight, edges)
     if flat is not None and flat.ndim > 1:
-        flat = flat.expand(*rows.shape[:-2], -1)
+        lead = torch.broadcast_shapes(rows.shape[:-2], flat.shape[:-1])
+        rows, flat = rows.expand(*lead, *rows.shape[-2:]), flat.expand(*lead, -1)
     summed = _apply(_Propagate, rows, flat, edges.union)
     return summed if edges.members is None else summed.unflatten(-2, (edges.members, edges.targets))
 
