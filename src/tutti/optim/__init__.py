@@ -35,6 +35,10 @@ from tutti.optim._by_loss import AEGD as AEGD
 from tutti.optim._by_loss import ALIG as ALIG
 from tutti.optim._by_loss import PAL as PAL
 from tutti.optim._by_loss import Eve as Eve
+from tutti.optim._catalogue import Entry as Entry
+from tutti.optim._catalogue import catalogue as catalogue
+from tutti.optim._catalogue import describe as describe
+from tutti.optim._catalogue import resolve as resolve
 from tutti.optim._clipping import norm_factor as norm_factor
 from tutti.optim._clipping import norms as norms
 from tutti.optim._distance import DAdaptAdam as DAdaptAdam
@@ -106,6 +110,7 @@ from tutti.optim._preconditioned import SOAP as SOAP
 from tutti.optim._preconditioned import Shampoo as Shampoo
 from tutti.optim._projected import SGDP as SGDP
 from tutti.optim._projected import AdamP as AdamP
+from tutti.optim._registry import RULES as RULES
 from tutti.optim._rule import Rule as Rule
 from tutti.optim._rule import ShapedRule as ShapedRule
 from tutti.optim._rule import State as State
@@ -137,120 +142,6 @@ from tutti.optim._wrappers import Centralised as Centralised
 from tutti.optim._wrappers import Lookahead as Lookahead
 from tutti.optim._wrappers import Wrapper as Wrapper
 
-_NATIVE: tuple[type[Rule], ...] = (
-    SGD,
-    Momentum,
-    HeavyBall,
-    Nesterov,
-    Adagrad,
-    Adadelta,
-    RMSProp,
-    Adam,
-    AdamW,
-    SignSGD,
-    Signum,
-    Tiger,
-    Lion,
-    Rprop,
-    Grams,
-    CautiousLion,
-    CautiousAdamW,
-    AMSGrad,
-    AdaMax,
-    AdamX,
-    Padam,
-    SoftplusAdam,
-    SAMSGrad,
-    AdaBound,
-    AMSBound,
-    AdaMod,
-    ACClip,
-    ADOPT,
-    SMORMS3,
-    AdaBelief,
-    ACProp,
-    FastAdaBelief,
-    EAdam,
-    SDProp,
-    MSVAG,
-    CProp,
-    AngularGrad,
-    Yogi,
-    AdaX,
-    AdaXW,
-    AdaFom,
-    AdamNC,
-    NosAdam,
-    Expectigrad,
-    AdaShift,
-    SAdam,
-    AdaSqrt,
-    AdaAlter,
-    SCAdagrad,
-    SCRMSProp,
-    Kate,
-    MADGRAD,
-    FTRL,
-    SRMM,
-    RMSterov,
-    SGDM,
-    SGDW,
-    EarlyMomentum,
-    QHM,
-    AggMo,
-    PID,
-    SRSGD,
-    CoolMomentum,
-    AccSGD,
-    PNM,
-    NormalisedSGD,
-    SNGM,
-    AdagradNorm,
-    WNGrad,
-    AcceleGrad,
-    AdaSGD,
-    AvaGrad,
-    Adai,
-    SWATS,
-    StableAdamW,
-    TAdam,
-    Gravity,
-    NAdam,
-    RAdam,
-    QHAdam,
-    LaProp,
-    DiffGrad,
-    Adan,
-    AdEMAMix,
-    EXAdam,
-    MAS,
-    MARS,
-    AdaPNM,
-)
-_LAYERED: tuple[type[Rule], ...] = (
-    Muon,
-    SOAP,
-    Shampoo,
-    Adafactor,
-    SM3,
-    LAMB,
-    LARS,
-    Fromage,
-    NovoGrad,
-    AdamP,
-    SGDP,
-    ScheduleFreeAdamW,
-    ScheduleFreeSGD,
-    Prodigy,
-    DAdaptAdam,
-    DAdaptSGD,
-    AEGD,
-    ALIG,
-    Eve,
-    PAL,
-)
-_WRAPPERS: tuple[type[Wrapper], ...] = (SAM, ASAM, Lookahead, EMA, SWA, Centralised)
-RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (*_NATIVE, *_LAYERED, *_WRAPPERS)}
 SCHEDULES: dict[str, type[Schedule]] = {
     schedule.name: schedule
     for schedule in (Constant, Exponential, InverseTime, Linear, CosineQuarter, Cosine, WarmRestarts, OneCycle)

@@ -1,7 +1,6 @@
 """Rules around a rule: sharpness-aware steps, slow and averaged weights, centred gradients."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -21,19 +20,16 @@ _INNER = "rule."
 class Wrapper(ShapedRule):
     """A rule that changes what happens around the steps of another, `rule` (AdamW unless given).
 
-    `rule` may be given by name or as its JSON. The weight decay is the inner rule's business; `decay` is not used.
+    `find_rule` takes the inner rule by name or as its JSON: {"name": "sam", "rule": "lion"}. The weight decay is the
+    inner rule's business; `decay` is not used.
     """
 
     rule: Rule = field(default_factory=AdamW)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.rule, str | Mapping):
-            from tutti.optim._find import find_rule  # the registry holds the wrappers too
-
-            object.__setattr__(self, "rule", find_rule(self.rule))
-        if not isinstance(self.rule, Rule) or self.rule.looped:
-            raise InputError(f"{self.name} cannot go around {self.rule!r}.", fix="Give the name of a native rule.")
+        if self.rule.looped:
+            raise InputError(f"{self.name} cannot go around {self.rule.name}.", fix="Give a rule of tutti's own.")
 
     def to_json(self) -> dict[str, Any]:
         return super().to_json() | {"rule": self.rule.to_json()}
