@@ -91,11 +91,12 @@ def test_leading_axes_of_any_number_are_one_batch(length: int) -> None:
 
 
 @pytest.mark.parametrize("taken", ["outside", "inside"])
-@pytest.mark.parametrize("masked", [False, True])
-def test_vmap_keeps_the_kernel_and_the_gradients(length: int, masked: bool, taken: str) -> None:
+@pytest.mark.parametrize("masked", ["", "each sample", "each pair"])
+def test_vmap_keeps_the_kernel_and_the_gradients(length: int, masked: str, taken: str) -> None:
     q, k, v = _qkv(length, lead=(3, 2, 2))
     shared = v[0].detach().clone().requires_grad_()  # the same for all that are mapped over
-    mask = (torch.rand(3, 2, 1, 1, length) < 0.7).index_fill(-1, torch.tensor([0]), True) if masked else None
+    shape = (3, 2, 1, 1, length) if masked == "each sample" else (3, length, length)
+    mask = (torch.rand(shape) < 0.7).index_fill(-1, torch.tensor([0]), True) if masked else None
     axes = (0, 0, None, 0 if masked else None)
 
     def one(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:

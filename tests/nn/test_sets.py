@@ -75,6 +75,8 @@ def test_an_empty_set_gives_a_finite_answer(name: str) -> None:
     layer, x = _built(POOLS[name]), _draw(3)
     nothing = layer(x, torch.zeros(2, 3, dtype=torch.bool))
     assert nothing.isfinite().all()
+    if isinstance(layer, nn.AttentionPool):
+        assert not layer.weights(x, torch.zeros(2, 3, dtype=torch.bool)).any()
     if name != "seeds":
         assert not nothing.any()
 

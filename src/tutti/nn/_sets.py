@@ -108,8 +108,7 @@ def rescaled(
     most = a if present is None else a.masked_fill(~present, float("-inf"))
     low, high = least.amin(-1, keepdim=True), most.amax(-1, keepdim=True)
     wide = high > low
-    share = (a - low) / torch.where(wide, high - low, 1)
-    return share.masked_fill(~(wide if present is None else wide & present), 0)
+    return ((a - low) / (high - low)).masked_fill(~(wide if present is None else wide & present), 0)
 
 
 class SetBlock(nn.Module):
