@@ -9,7 +9,7 @@ number    numeric features             category  categorical features (integer c
 feature   features after the input layer
 inputs, outputs   of one layer         out       outputs of the network
 time      steps of a sequence           item      members of a set
-query, key   of attention: who looks, what is looked at          head   one of several attentions side by side
+query, key   of attention: who looks, what is looked at
 weights   all parameters of one member, flat
 node      of a graph, or of a disjoint union of graphs        graph   of such a union
 edge      from a source node to a target node                 looped  edges with one loop at each node
