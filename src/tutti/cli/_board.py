@@ -78,7 +78,7 @@ def _settings(board: Board, width: int) -> RenderableType:
     rates = sorted({row.setting.learning_rate for row in board.rows})
     decays = sorted({row.setting.weight_decay for row in board.rows})
     places = {(row.setting.learning_rate, row.setting.weight_decay): row for row in board.rows}
-    one_each = len(places) == len(board.rows)
+    one_each = len(places) == len(board.rows) and len({row.setting.optimizer for row in board.rows}) == 1
     full = one_each and len(rates) * len(decays) <= 2 * len(board.rows)
     fits = len(rates) <= 20 and 8 + 11 * len(decays) <= width
     if not (full and fits):
@@ -110,15 +110,17 @@ def _ranking(board: Board) -> Table:
         if any(getattr(r.setting, f.name) != getattr(first, f.name) for r in board.rows)
     ]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
-    for name in [*(names or ["learning_rate"]), board.metric]:
-        table.add_column(clean(name).replace("_", " "), justify="right")
+    names = sorted(names or ["learning_rate"], key=lambda name: name != "optimizer")
+    for name in [*names, board.metric]:
+        table.add_column(clean(name).replace("_", " "), justify="left" if name == "optimizer" else "right")
     best, sign = leader(board), -1 if board.higher_is_better else 1
     order = sorted(
         board.rows, key=lambda r: (r.status in ("dropped", "diverged"), r.score is None, sign * (r.score or 0.0))
     )
     for row in order[:_RANKED]:
-        values = (f"{getattr(row.setting, name):.3g}" for name in names or ["learning_rate"])
-        table.add_row(*values, _cell(row, row is best))
+        values = (getattr(row.setting, name) for name in names)
+        shown = (clean(v) if isinstance(v, str) else f"{v:.3g}" for v in values)
+        table.add_row(*shown, _cell(row, row is best))
     if len(order) > _RANKED:
         table.caption = f"and {len(order) - _RANKED} more"
         table.caption_justify = "left"

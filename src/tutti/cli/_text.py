@@ -69,10 +69,12 @@ def listed(names: Sequence[str], most: int = 6) -> str:
 
 
 def setting(values: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
-    """Learning rate and weight decay always; other hyper-parameters where they differ from the usual value."""
+    """The optimizer where there are several, learning rate and weight decay always; other hyper-parameters where they
+    differ from the usual value."""
     always = ("learning_rate", "weight_decay")
     chosen = [k for k in values if k in always or (k in usual and values[k] != usual[k])]
-    return ", ".join(f"{name.replace('_', ' ')} {values[name]:.3g}" for name in chosen)
+    numbers = [f"{name.replace('_', ' ')} {values[name]:.3g}" for name in chosen]
+    return ", ".join([clean(str(values["optimizer"])), *numbers] if values.get("optimizer") else numbers)
 
 
 def quoted(path: str) -> str:

@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from math import ceil
@@ -106,7 +106,7 @@ class Ladder:
     make: Callable[[int], tuple[Problem, Judge]]
     grid: Callable[[int], Grid]
     recipe: Recipe
-    rule: Rule
+    rules: Mapping[str, Rule]
     schedule: Schedule
     folds: int
     rows: int
@@ -216,8 +216,9 @@ class Ladder:
     def _timed(self, folds: int, patience: float, problem: Problem, judge: Judge, program: Program) -> Trial:
         """Times steps by each executor and number of threads; after `patience` seconds what is timed has to do."""
         carried = carry(program)
-        need = measure(program, [self.rule])
-        executors: list[ExecutorName] = ["looped"] if carried.executor == "looped" else [carried.executor, "looped"]
+        need = measure(program, self.rules.values())
+        alone = carried.executor == "looped" or any(rule.looped for rule in self.rules.values())
+        executors: list[ExecutorName] = ["looped"] if alone else [carried.executor, "looped"]
         if not self.timed:
             return self._counted(folds, problem, judge, program, carried, need)
         trials: list[Trial] = []
@@ -257,7 +258,7 @@ class Ladder:
             program=program,
             carried=carried,
             need=need,
-            executor=carried.executor,
+            executor="looped" if any(rule.looped for rule in self.rules.values()) else carried.executor,
             threads=1,  # two on a busy machine wait for each other ten times longer than one works
             fixed=STEP_SECONDS,
             each=work / FLOPS,
@@ -275,14 +276,15 @@ class Ladder:
             segment=max(1, ceil(horizon / self.evaluations)),
             batch_size=self.recipe.batch_size,
         )
-        single = Population(problem, settings[:1], plan, self.rule, self.schedule, program=program)
+        single = Population(problem, settings[:1], plan, self.rules, self.schedule, program=program)
         one = self._seconds(single, patience)
         if len(settings) == 1 or one > patience:  # so dear a step has no fixed share to speak of
             return 0.0, one
         count = min(len(settings), max(2, plan.stack // program.streams), max(2, int(patience / one)))
         if executor == "looped":
             count = 2
-        several = Population(problem, settings[:count], plan, self.rule, self.schedule, program=program)
+        spaced = [settings[i * len(settings) // count] for i in range(count)]  # of every update rule
+        several = Population(problem, spaced, plan, self.rules, self.schedule, program=program)
         many = self._seconds(several, patience)
         each = max((many - one) / (count - 1), 0.02 * one)
         return max(one - each, 0.0), each

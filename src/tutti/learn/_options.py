@@ -12,7 +12,7 @@ import numpy as np
 from tutti.core import Config, InputError, InputTypeError, Setting, configure, nearest, unknown
 from tutti.metrics import METRICS
 from tutti.models import MODELS
-from tutti.optim import RULES, SCHEDULES
+from tutti.optim import SCHEDULES, Rule, find_rules
 
 MINIMUM_BUDGET = 10.0
 GIVEN = "given"  # what folds and a gap are called in a run folder, which keeps the splits
@@ -98,7 +98,7 @@ class Options:
 
     def _check_training(self) -> None:
         """Names and numbers of what is trained are checked at once, before any time is spent on the data."""
-        self.rule()
+        self.rules()
         self.schedule_config()
         if not callable(self.model):
             self.model_config()
@@ -131,9 +131,9 @@ class Options:
     def decays(self) -> tuple[float, ...] | None:
         return _numbers(self.weight_decays)
 
-    def rule(self) -> Any:
-        """The update rule: a Config, its name, or its JSON; AdamW by default."""
-        return _component("optimizer", RULES, "adamw" if self.optimizer is None else self.optimizer)
+    def rules(self) -> dict[str, Rule]:
+        """The update rules by the names that settings give them: see `optim.find_rules`; AdamW by default."""
+        return find_rules("adamw" if self.optimizer is None else self.optimizer)
 
     def schedule_config(self) -> Any:
         """The schedule: a Config, its name, or its JSON; None is the recipe's."""

@@ -16,9 +16,9 @@ from tutti.learn._network import Network, network_for
 from tutti.learn._options import Options
 from tutti.learn._problem import make_problem, whole
 from tutti.learn._recipe import Recipe, table_recipe
-from tutti.optim import Rule, Schedule
+from tutti.optim import Constant, Rule, Schedule
 from tutti.predictor import Predictor
-from tutti.search import Candidate, Decision, Grid, Search, default_grid, torch_threads
+from tutti.search import Candidate, Decision, Grid, Scale, Search, default_grid, torch_threads
 from tutti.tasks import Affine
 from tutti.training import Carried, Plan, Population, Program
 
@@ -72,25 +72,46 @@ class Training:
             base=base,
         )
         self.network: Network = network_for(options, self.recipe, shape, declared.task)
-        self.rule: Rule = options.rule()
-        self.schedule: Schedule = options.schedule_config() or self.recipe.schedule
+        self.rules: dict[str, Rule] = options.rules()
+        self.schedule: Schedule = options.schedule_config() or self._usual_schedule()
         self.threads = max(1, min(torch.get_num_threads(), 8))  # fewer in a worker of a parallel search
         self.device = _device(options.device)
 
     @property
     def made(self) -> dict[str, Any]:
         """The model, optimizer and schedule that options and recipe came to, as JSON values."""
-        components = {"optimizer": self.rule, "schedule": self.schedule}
-        return {"model": dict(self.network.to_json())} | {name: c.to_json() for name, c in components.items()}
+        rules = [rule.to_json() for rule in self.rules.values()]
+        optimizer = rules[0] if len(rules) == 1 else rules
+        return {"model": dict(self.network.to_json()), "optimizer": optimizer, "schedule": self.schedule.to_json()}
+
+    def _usual_schedule(self) -> Schedule:
+        """The recipe's schedule; a constant rate after its warm-up where all rules are meant for that."""
+        usual = self.recipe.schedule
+        if all(rule.wants_constant_rate for rule in self.rules.values()):
+            return Constant(warmup_steps=usual.warmup_steps, warmup_fraction=usual.warmup_fraction)
+        return usual
 
     def grid(self, settings: int) -> Grid:
-        """The default grid of about so many settings, with the axes that the user gave in its place."""
-        grid = default_grid(settings, self.recipe.base)
+        """The default grid of about so many settings, with the axes that the user gave in its place.
+
+        Default rates are multiplied by what is usual for each rule (default decays divided by it); given ones are
+        taken as they are.
+        """
+        grid = default_grid(max(1, settings // len(self.rules)), self.recipe.base)
         rates, decays = self.options.rates, self.options.decays
+        scales = [
+            Scale(
+                optimizer=name,
+                rate=1.0 if rates else rule.usual_rate,
+                decay=1.0 if decays is not None else 1 / rule.usual_rate,
+            )
+            for name, rule in self.rules.items()
+        ]
         return replace(
             grid,
             learning_rates=rates or grid.learning_rates,
             weight_decays=grid.weight_decays if decays is None else decays,
+            scales=tuple(scales),
         )
 
     def choose(self, allowance: float, *, timed: bool = True) -> Choice:
@@ -106,7 +127,7 @@ class Training:
             ),
             grid=self.grid,
             recipe=self.recipe,
-            rule=self.rule,
+            rules=self.rules,
             schedule=self.schedule,
             folds=len(declared.splits.folds),
             rows=self.rows,
@@ -136,9 +157,7 @@ class Training:
             fixed=0.0,
             each=0.0,
         )
-        rates = tuple(sorted({s.learning_rate for s in told.grid}))
-        decays = tuple(sorted({s.weight_decay for s in told.grid}))
-        grid = Grid(learning_rates=rates, weight_decays=decays, base=self.recipe.base)
+        grid = Grid.around(told.grid, self.recipe.base)
         return Choice(trial=trial, grid=grid, plan=told.plan, seconds=0.0, shortened=False, raced=told.raced)
 
     def lines(self, choice: Choice) -> tuple[str, ...]:
@@ -147,10 +166,12 @@ class Training:
         rows = max(1, len(choice.trial.problem.streams[0].train))
         epochs = plan.horizon * plan.batch_size / rows
         split = f"{folds} folds" if folds > 1 else "one hold-out"
+        names = [name or rule.name for name, rule in self.rules.items()]
+        of_rules = f"{len(names)} optimizers × " if len(names) > 1 else ""
         lines = [
-            f"{settings * folds} members: {len(choice.grid.learning_rates)} learning rates × "
+            f"{settings * folds} members: {of_rules}{len(choice.grid.learning_rates)} learning rates × "
             f"{len(choice.grid.weight_decays)} weight decays × {split}",
-            f"{self.network.description}, {self.network.weights:,} weights each; {self.rule.name}, batch "
+            f"{self.network.description}, {self.network.weights:,} weights each; {', '.join(names)}, batch "
             f"{plan.batch_size}, up to {plan.horizon:,} steps ({epochs:.0f} passes), {plan.executor}",
         ]
         if folds < len(self.declared.splits.folds):
@@ -179,7 +200,7 @@ class Training:
             choice.trial.problem,
             settings,
             choice.plan,
-            self.rule,
+            self.rules,
             self.schedule,
             choice.trial.judge,
             grid=None if choice.raced else choice.grid,
@@ -242,7 +263,7 @@ class Training:
             self.declared, self.network.build, [whole(rows)], seed=self.options.seed, device=self.device
         )
         plan = choice.plan.replace(executor="looped", horizon=max(1, round(choice.plan.horizon * scale)), rungs=())
-        population = Population(problem, [best.setting], plan, self.rule, self.schedule)
+        population = Population(problem, [best.setting], plan, self.rules, self.schedule)
         with torch_threads(plan.threads):
             population.run(max(1, round(best.point.step * scale)))
         network = population.network(population.member_rows(0)[0], best.setting, 0)
@@ -270,9 +291,11 @@ def _device(name: str | None) -> torch.device:
         raise InputError(f"The device {name!r} cannot be used here: {reason}.", fix='Give "cpu".') from error
 
 
-def _checked_setting(given: Mapping[str, float] | None) -> dict[str, float]:
+def _checked_setting(given: Mapping[str, float] | None) -> dict[str, Any]:
     if not given:
         return {}
+    if "optimizer" in given:
+        raise InputError("optimizer is no number of a setting.", fix="Give optimizer=… beside it.")
     for name in ("learning_rate", "weight_decay"):
         if name in given:
             raise InputError(f"{name} is an axis of the grid.", fix=f"Give {name}s=[…] instead.")

@@ -47,6 +47,7 @@ from tutti.optim._distance import Prodigy as Prodigy
 from tutti.optim._factored import SM3 as SM3
 from tutti.optim._factored import Adafactor as Adafactor
 from tutti.optim._find import find_rule as find_rule
+from tutti.optim._find import find_rules as find_rules
 from tutti.optim._foreign import Foreign as Foreign
 from tutti.optim._foreign import foreign_classes as foreign_classes
 from tutti.optim._largest import AdaMax as AdaMax

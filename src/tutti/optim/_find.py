@@ -1,6 +1,8 @@
-"""Finding an update rule by what a user calls it."""
+"""Finding update rules by what a user calls them."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from tutti.core import InputError, InputTypeError
@@ -26,3 +28,34 @@ def find_rule(given: Any) -> Rule:
         f"The optimizer is a {type(given).__name__}; expected a name, a rule, or a dict with a name.",
         fix="tutti optimizers lists them.",
     )
+
+
+def find_rules(given: Any) -> dict[str, Rule]:
+    """The rules of a population, by the names that its settings give them: {"": rule} where there is one alone.
+
+    given: what `find_rule` takes, a list of such, or names with commas between them ("adam,muon,sgd"). Each goes by
+    its name; two of one name by name and options, "adam(beta2=0.9)".
+    """
+    if isinstance(given, str):
+        parts: Sequence[Any] = [p for p in re.split(r",(?![^(]*\))", given) if p.strip()] or [given]
+    else:
+        parts = given if isinstance(given, list | tuple) else [given]
+    rules = [find_rule(part) for part in parts]
+    if not rules:
+        raise InputError("There is no optimizer in the list.", fix="Name one, such as adamw.")
+    if len(rules) == 1:
+        return {"": rules[0]}
+    names = [rule.name for rule in rules]
+    labels = [rule.name if names.count(rule.name) == 1 else _label(rule) for rule in rules]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise InputError(f"The optimizer {label} is given twice.", fix="Leave one of them out.")
+    return dict(zip(labels, rules, strict=True))
+
+
+def _label(rule: Rule) -> str:
+    """The name with the options that are not the usual ones."""
+    usual = {f.name: f.default for f in fields(rule)}
+    own = {k: v for k, v in rule.to_json().items() if k != "name" and v != usual.get(k)}
+    shown = ", ".join(f"{k}={v.get('name') if isinstance(v, Mapping) else v}" for k, v in own.items())
+    return f"{rule.name}({shown})" if own else rule.name

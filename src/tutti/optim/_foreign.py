@@ -80,7 +80,6 @@ class Foreign(Rule):
     """
 
     name: ClassVar[str] = "foreign"
-    looped: ClassVar[bool] = True
     origin: str
     optimizer: str
     options: tuple[tuple[str, Any], ...] = ()
@@ -128,6 +127,10 @@ class Foreign(Rule):
         default = self._keywords()["lr"].default if "lr" in self._keywords() else None
         published = default if isinstance(default, float | int) and default > 0 else 1e-3
         return _USUAL.get(self.name, published / 1e-3)
+
+    @property
+    def looped(self) -> bool:
+        return self.name in _BY_CLOSURE | _BY_CURVATURE
 
     @property
     def wants_constant_rate(self) -> bool:

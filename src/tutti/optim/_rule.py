@@ -47,9 +47,6 @@ class Rule(Config, ABC):
     """
 
     rate_scale: ClassVar[float] = 1.0
-    looped: ClassVar[bool] = False
-    """Whether `again` is asked for one member at a time: the looped executor then saves evaluating the others."""
-
     steady: ClassVar[bool] = False
     """Whether the rule is meant for a constant rate after the warm-up."""
 
@@ -174,6 +171,11 @@ class Rule(Config, ABC):
     def wants_constant_rate(self) -> bool:
         """`steady`, of the rule within where this one is a wrapper."""
         return self.steady
+
+    @property
+    def looped(self) -> bool:
+        """Whether `again` is asked for one member at a time: the looped executor then spares the others."""
+        return False
 
     @property
     def single_kernel(self) -> bool:

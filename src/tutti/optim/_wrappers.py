@@ -28,7 +28,7 @@ class Wrapper(ShapedRule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rule.looped:
+        if type(self.rule).stepper is not Rule.stepper:  # it keeps objects of its own, not a state
             raise InputError(f"{self.name} cannot go around {self.rule.name}.", fix="Give a rule of tutti's own.")
 
     def to_json(self) -> dict[str, Any]:

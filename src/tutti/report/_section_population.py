@@ -1,6 +1,6 @@
 """The population: every setting that was tried, how it learned, and whether the winner fits well."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tutti.report._chart_curves import Curve, Faint, curve_chart
@@ -34,14 +34,10 @@ def population(facts: Facts) -> Section:
         said += f" {plural(number, 'setting')} diverged." if number and word == "diverged" else ""
     if is_number(members.get("trained")):
         said += f" {plural(members['trained'], 'network')} in all."
-    rates, decays = (sorted({v for s in settings if is_number(v := s["setting"].get(k))}) for k in (RATE, DECAY))
     board = _board(facts, settings)
-    parts: list[Child] = []
-    if len(rates) > 1 and len(decays) > 1:
-        parts += [
-            _heat_map(facts, settings, rates, decays),
-            unfold(f"All {len(settings)} settings, best first", board),
-        ]
+    parts: list[Child] = list(_heat_maps(facts, settings))
+    if parts:
+        parts.append(unfold(f"All {len(settings)} settings, best first", board))
     else:
         parts.append(board if len(settings) <= 12 else unfold(f"All {len(settings)} settings, best first", board))
     return Section(key="population", title="The population", said=said, shown=parts)
@@ -96,8 +92,18 @@ def fit_quality(facts: Facts) -> Section:
     return Section(key="fit", title="Fit quality", said=said.get(str(quality), str(quality)), shown=parts)
 
 
+def _heat_maps(facts: Facts, settings: Sequence[Mapping[str, Any]]) -> Iterator[Markup]:
+    """A heat map for each optimizer of the population whose settings span rates and decays."""
+    names = list(dict.fromkeys(s["setting"].get("optimizer", "") for s in settings))
+    for name in names:
+        own = [s for s in settings if s["setting"].get("optimizer", "") == name]
+        rates, decays = (sorted({v for s in own if is_number(v := s["setting"].get(k))}) for k in (RATE, DECAY))
+        if len(rates) > 1 and len(decays) > 1:
+            yield _heat_map(facts, own, rates, decays, f", {name}" if len(names) > 1 else "")
+
+
 def _heat_map(
-    facts: Facts, settings: Sequence[Mapping[str, Any]], rates: list[Number], decays: list[Number]
+    facts: Facts, settings: Sequence[Mapping[str, Any]], rates: list[Number], decays: list[Number], of: str
 ) -> Markup:
     """A table whose shade follows the score; in each cell the best setting with that rate and decay."""
     sign = 1 if facts.higher_is_better else -1
@@ -121,7 +127,8 @@ def _heat_map(
         "table",
         tag(
             "caption",
-            f"Validation {facts.metric_words} by learning rate and weight decay. The stronger the shade, the better.",
+            f"Validation {facts.metric_words} by learning rate and weight decay{of}."
+            " The stronger the shade, the better.",
         ),
         tag("thead", over, tag("tr", *head)),
         tag("tbody", *body),

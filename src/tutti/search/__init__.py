@@ -1,6 +1,7 @@
 """Choosing: what to train, what to drop, when to stop."""
 
 from tutti.search._grid import Grid as Grid
+from tutti.search._grid import Scale as Scale
 from tutti.search._grid import default_grid as default_grid
 from tutti.search._judge import Judge as Judge
 from tutti.search._record import Candidate as Candidate

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from typing import Any
 
 from tutti.core import InputError, Setting
 
@@ -11,16 +12,32 @@ GROWTH_ROUNDS = 2  # how often a grid may grow along one axis on one side
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scale:
+    """What an optimizer makes of the axes: by how much its rates and its decays are multiplied."""
+
+    optimizer: str = ""
+    rate: float = 1.0
+    decay: float = 1.0
+
+    def of(self, base: Setting, rate: float, decay: float) -> Setting:
+        """A point of the grid, to three digits where it is scaled."""
+        values = ((rate, self.rate), (decay, self.decay))
+        rate, decay = (v if by == 1.0 else float(f"{v * by:.3g}") for v, by in values)
+        return replace(base, learning_rate=rate, weight_decay=decay, optimizer=self.optimizer)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grid:
     """Learning rates × weight decays around a base setting (which gives every other hyper-parameter).
 
     Both axes are sorted. Values are expected on a geometric scale; 0 is a natural end of the weight decays,
-    no edge.
+    no edge. scales: one for each optimizer of the population; each has the whole grid, scaled.
     """
 
     learning_rates: tuple[float, ...]
     weight_decays: tuple[float, ...]
     base: Setting = field(default_factory=Setting)
+    scales: tuple[Scale, ...] = (Scale(),)
 
     def __post_init__(self) -> None:
         for name in ("learning_rates", "weight_decays"):
@@ -30,12 +47,31 @@ class Grid:
             object.__setattr__(self, name, tuple(sorted(set(values))))
 
     def settings(self) -> list[Setting]:
-        """Every combination, rates outermost."""
-        pairs = product(self.learning_rates, self.weight_decays)
-        return [replace(self.base, learning_rate=r, weight_decay=d) for r, d in pairs]
+        """Every combination, optimizers outermost, then rates."""
+        triples = product(self.scales, self.learning_rates, self.weight_decays)
+        return [scale.of(self.base, rate, decay) for scale, rate, decay in triples]
+
+    @classmethod
+    def around(cls, settings: Sequence[Setting], base: Setting) -> "Grid":
+        """The grid that such settings came from: its axes are those of the first optimizer among them."""
+        axes: dict[str, tuple[set[float], set[float]]] = {}
+        for setting in settings:
+            rates, decays = axes.setdefault(setting.optimizer, (set(), set()))
+            rates.add(setting.learning_rate)
+            decays.add(setting.weight_decay)
+        rates, decays = next(iter(axes.values()))
+        scales = [
+            Scale(
+                optimizer=name,
+                rate=max(own) / max(rates),
+                decay=max(own_decays) / max(decays) if max(decays) else 1.0,
+            )
+            for name, (own, own_decays) in axes.items()
+        ]
+        return cls(learning_rates=tuple(rates), weight_decays=tuple(decays), base=base, scales=tuple(scales))
 
     def middle(self) -> "Grid":
-        """The grid of its middle setting alone."""
+        """The grid of its middle setting alone (one for each optimizer)."""
         rates, decays = self.learning_rates, self.weight_decays
         return replace(
             self,
@@ -55,10 +91,11 @@ class Grid:
             initial = self.learning_rates if axis == "learning_rate" else self.weight_decays
             if len(initial) == 1:
                 continue
-            values = sorted({float(getattr(s, axis)) for s in tried})
+            values = sorted({float(getattr(s, axis)) for s in tried if s.optimizer == best.optimizer})
             beyond = _beyond(values, getattr(best, axis), len(values) - len(initial))
             if beyond is not None:
-                new.append(replace(best, **{axis: beyond}))
+                changed: dict[str, Any] = {axis: beyond}
+                new.append(replace(best, **changed))
         return [s for s in new if s not in tried]
 
 

@@ -49,7 +49,7 @@ class Search:
         problem: Problem,
         settings: Sequence[Setting],
         plan: Plan,
-        rule: Rule,
+        rule: Rule | Mapping[str, Rule],
         schedule: Schedule,
         judge: Judge,
         *,
