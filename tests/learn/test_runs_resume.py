@@ -15,7 +15,7 @@ import tutti
 from tutti.core import Board, InputError, Observer
 from tutti.learn import rerun, resume
 from tutti.runs import Run
-from tutti.search import Search
+from tutti.search import _search as search
 
 # Three settings, of which rungs drop one; the best lies on the edge of the grid, which grows.
 SEARCHED: dict[str, Any] = {
@@ -61,12 +61,7 @@ class Count(Observer):
 
 @pytest.fixture
 def checkpoint_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    begin = Search.__init__
-
-    def often(self: Search, *arguments: Any, **options: Any) -> None:
-        begin(self, *arguments, **{**options, "checkpoint_seconds": 0.0})
-
-    monkeypatch.setattr(Search, "__init__", often)
+    monkeypatch.setattr(search, "CHECKPOINT_SECONDS", 0.0)
 
 
 def assert_same(first: Path | str, second: Path | str, weights_of: Weights) -> None:
@@ -136,12 +131,12 @@ def test_a_fit_may_be_stopped_more_than_once(whole: int, wine_csv: Path, weights
 
 
 @pytest.mark.parametrize("at", [1, 12])
-def test_a_killed_fit_goes_on_from_its_last_checkpoint(
+def test_a_fit_that_failed_goes_on_from_its_last_checkpoint(
     at: int, whole: int, wine_csv: Path, weights_of: Weights, checkpoint_always: None
 ) -> None:
     with pytest.raises(KilledError):
         tutti.fit(wine_csv, observer=Ctrl(at, kill=True), **SEARCHED)
-    assert Run.open("run").status == "running"
+    assert Run.open("run").status == "failed"
     with pytest.raises(InputError, match="tutti fit --resume run"):
         tutti.load("run")
     count = Count()

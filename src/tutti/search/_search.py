@@ -22,6 +22,7 @@ from tutti.training import Autopsy, Plan, Problem, Program, current_ranks, popul
 TRAIN_ROWS = 256  # training rows of each fold on which the training score is measured
 JUDGING_ROWS = 40_000  # validation rows, over all folds, on which settings are judged while training
 ROW_SCORES = 20_000_000  # row scores are kept up to this many numbers in all
+CHECKPOINT_SECONDS = 10.0
 AUTOPSIES = 3  # diverged settings that are looked into
 _SAMPLE_KEY = 0x5A11
 FIXED_SHARE = 0.2  # of a step's time that does not depend on the number of settings
@@ -41,7 +42,7 @@ class Search:
     - Ctrl-C ends it after the segment under way; `interrupted` says so. A second one ends it at once.
 
     `replay`: decisions of an earlier run, which are then followed instead of made. `log` receives one dict a
-    board or decision; `checkpoint` (tensors, values) at most every `checkpoint_seconds`.
+    board or decision; `checkpoint` (tensors, values) at most every CHECKPOINT_SECONDS.
     """
 
     def __init__(
@@ -59,14 +60,13 @@ class Search:
         observer: Observer | None = None,
         log: Callable[[Mapping[str, Any]], None] = lambda _: None,
         checkpoint: Callable[[Mapping[str, Tensor], Mapping[str, Any]], None] | None = None,
-        checkpoint_seconds: float = 10.0,
         replay: Sequence[Decision] | None = None,
         program: Program | None = None,
     ) -> None:
         self.problem, self.plan, self.rule, self.schedule, self.judge = problem, plan, rule, schedule, judge
         self.grid, self.deadline, self.observer = grid, deadline, observer or Observer()
         self.log, self.replay = log, replay
-        self._checkpoint, self._checkpoint_seconds = checkpoint, checkpoint_seconds
+        self._checkpoint = checkpoint
         self._checkpoint_at = time.monotonic()
         self.began = began if began is not None else time.monotonic()
         self.program = program or Program(problem, plan.batch_size)
@@ -373,7 +373,7 @@ class Search:
     def _save(self, *, now: bool = False) -> None:
         if self._checkpoint is None:
             return
-        due = time.monotonic() - self._checkpoint_at >= self._checkpoint_seconds
+        due = time.monotonic() - self._checkpoint_at >= CHECKPOINT_SECONDS
         if self.ranks.agree(due or now or self.interrupted):
             self._checkpoint(*self.state())
             self._checkpoint_at = time.monotonic()
