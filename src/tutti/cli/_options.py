@@ -98,7 +98,12 @@ Model = Annotated[
 ]
 Optimizer = Annotated[
     str | None,
-    _option("--optimizer", panel=_MODEL, value="NAME", text="The update rule: a name, or its Config as JSON."),
+    _option(
+        "--optimizer",
+        panel=_MODEL,
+        value="NAME",
+        text="The update rule: a name, several with commas between them, or a Config as JSON; see tutti optimizers.",
+    ),
 ]
 Schedule = Annotated[
     str | None,

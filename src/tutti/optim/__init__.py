@@ -36,6 +36,7 @@ from tutti.optim._by_loss import ALIG as ALIG
 from tutti.optim._by_loss import PAL as PAL
 from tutti.optim._by_loss import Eve as Eve
 from tutti.optim._catalogue import Entry as Entry
+from tutti.optim._catalogue import about as about
 from tutti.optim._catalogue import catalogue as catalogue
 from tutti.optim._catalogue import describe as describe
 from tutti.optim._catalogue import resolve as resolve

@@ -106,23 +106,25 @@ def plain(name: str) -> str:
 
 
 def describe(target: str) -> dict[str, Any]:
-    """Formula, memory per weight and summary of what a name resolves to."""
+    """What is known of a rule or a class: summary, formula, paper, numbers of memory per weight, the usual rate over
+    Adam's, options with their defaults. A class of others says its summary and its memory alone."""
     origin, _, optimizer = target.partition(".")
     if target in RULES:
         rule = RULES[target]
         known = {"summary": summary_of(rule), "formula": formula_of(rule), "paper": paper_of(rule)}
-        return known | {"memory": memory(rule()), "rate_scale": rule().usual_rate}
+        options = {k: v for k, v in rule().to_json().items() if k != "name"}
+        return known | {"memory": memory(rule()), "rate_scale": rule().usual_rate, "options": options}
     entry = next((e for e in catalogue() if target in e.targets.values()), None)
     cls = foreign_classes(origin).get(optimizer)
     text = summary_of(cls) if cls is not None else ""
     known = {"summary": text, "formula": "", "paper": ""}
-    return known | {"memory": None if entry is None else entry.memory, "rate_scale": None}
+    return known | {"memory": None if entry is None else entry.memory, "rate_scale": None, "options": {}}
 
 
 def formula_of(rule: type) -> str:
     """What a rule computes: the indented lines of its description, or its first sentence behind the colon; where it
     has neither, those of the rule that it varies."""
-    for kind in rule.__mro__:
+    for kind in _own(rule):
         lines = (kind.__doc__ or "").splitlines()
         shown = [re.sub(r"\s{2,}", "   ", s.strip()) for s in lines if s.startswith(" " * 8) and s.strip()]
         if shown:
@@ -133,6 +135,11 @@ def formula_of(rule: type) -> str:
     return ""
 
 
+def _own(rule: type) -> tuple[type, ...]:
+    """A rule's class and those that it varies, up to what all rules share."""
+    return rule.__mro__[: rule.__mro__.index(Rule)]
+
+
 def summary_of(kind: type) -> str:
     """The first sentence of a description."""
     paragraph = " ".join((kind.__doc__ or "").strip().split("\n\n")[0].split())
@@ -141,7 +148,7 @@ def summary_of(kind: type) -> str:
 
 def paper_of(rule: type) -> str:
     """The first paper that a rule's description names, in brackets with its year; or that of the rule it varies."""
-    for kind in rule.__mro__:
+    for kind in _own(rule):
         text = " ".join((kind.__doc__ or "").split())
         if found := re.search(r"\(([^()]*\b(?:19|20)\d\d\b[^()]*)\)", text):
             return found[1]
@@ -173,6 +180,15 @@ def foreign_memory(rule: Foreign) -> float:
         )
     tensors, _ = stepper.save()
     return round(sum(t.numel() for t in tensors.values()) / layout.count, 2)
+
+
+def about(name: str) -> tuple[Entry, ...]:
+    """The entries that a name may mean, those without a rule too; a name that is none raises with the nearest."""
+    found = [entry for entry, _ in _matches(name)]
+    if not found:
+        _, target = resolve(name)
+        found = [e for e in catalogue() if target in e.targets.values()] or [Entry(name=name, targets={name: target})]
+    return tuple(found)
 
 
 def resolve(name: str) -> tuple[Entry | None, str]:

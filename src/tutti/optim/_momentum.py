@@ -59,7 +59,7 @@ class Momentum(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class HeavyBall(Rule):
-    """The heavy ball with the rate inside the memory: M ← γM + ηg, w ← w − M (Polyak 1964; Sutskever et al. 2013).
+    """The heavy ball, its rate inside the memory (Polyak 1964; Sutskever et al. 2013): M ← γM + ηg, w ← w − M.
 
     Equal to `momentum` at a constant rate only. Under a schedule an old gradient keeps the rate at which it was
     seen: after a cut to η' = cη, M still moves the weights at the old speed and fades as γᵗ. Because the caller

@@ -73,7 +73,9 @@ class Projected(ShapedRule):
 
 @dataclass(frozen=True, kw_only=True)
 class AdamP(Projected):
-    """AdamP (Heo et al. 2021): Adam's step, projected (see `Projected`), with decoupled weight decay.
+    """AdamP (Heo et al. 2021, arXiv 2006.08217): Adam's step, projected, with decoupled weight decay.
+
+        u = m̂/(√v̂ + ε)     w ← w(1 − η·weight_decay·factor) − η project(u)     (see `Projected`)
 
     β₁ is the member's momentum. nesterov: the step is (β₁m + (1−β₁)g)/(√v̂ + ε). Memory as Adam.
     """
@@ -118,9 +120,11 @@ class AdamP(Projected):
 
 @dataclass(frozen=True, kw_only=True)
 class SGDP(Projected):
-    """SGDP (Heo et al. 2021): momentum's step, projected (see `Projected`), with decoupled weight decay.
+    """SGDP (Heo et al. 2021, arXiv 2006.08217): momentum's step, projected, with decoupled weight decay.
 
-    M ← γM + g; the step is M, or g + γM where nesterov. The decay is w ← w(1 − η·weight_decay/(1−γ)), as the
+        M ← γM + g     w ← w(1 − η·weight_decay·factor/(1−γ)) − η project(M)     (see `Projected`)
+
+    nesterov: the step is g + γM. The decay is w ← w(1 − η·weight_decay/(1−γ)), as the
     authors write it. One number per weight: "velocity" (M).
     """
 
