@@ -8,6 +8,8 @@ rows      samples of the whole data set
 number    numeric features             category  categorical features (integer codes)
 feature   features after the input layer
 inputs, outputs   of one layer         out       outputs of the network
+channel   features at each place of a grid, before its axes
+space     length; height, width; depth, height, width: the places of a signal, an image, a volume
 time      steps of a sequence           item      members of a set
 query, key   of attention: who looks, what is looked at
 weights   all parameters of one member, flat
