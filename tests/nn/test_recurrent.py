@@ -317,6 +317,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "too long": (lambda: nn.LSTM(3, 4)(torch.zeros(2, 5, 3), torch.tensor([6, 1])), "from 1 to 6; expected 1 to 5"),
     "empty": (lambda: nn.LSTM(3, 4)(torch.zeros(2, 5, 3), torch.tensor([0, 1])), "from 0 to 1; expected 1 to 5"),
     "fraction": (lambda: nn.GRU(3, 4)(torch.zeros(2, 5, 3), torch.tensor([2.0, 1.0])), "expected whole numbers"),
+    "mask": (lambda: nn.GRU(3, 4)(torch.zeros(2, 5, 3), torch.ones(2, dtype=torch.bool)), "expected whole numbers"),
     "state": (lambda: nn.GRU(3, 4)(torch.zeros(2, 5, 3), None, torch.zeros(2, 2, 4)), r"expected \(1, 2, 4\)"),
     "activation": (lambda: nn.Elman(3, 4, activation="tan"), "Did you mean 'tanh'"),
     "reset": (lambda: nn.GRU(3, 4, reset="befor"), "Did you mean 'before'"),

@@ -78,6 +78,7 @@ class _Recurrent(nn.Module):
             if part.shape != shape:
                 raise core.InputError(f"The state has the shape {tuple(part.shape)}; expected {shape}.")
         whole = torch.cat(state, -1) if state else x.new_zeros(*shape[:-1], self.hidden * self._cell.states)
+        core.keep_freed_memory()
         with exact(x):
             return self._windows(x.to(weight.dtype), lengths, whole.to(weight.dtype))
 
@@ -115,7 +116,7 @@ class _Recurrent(nn.Module):
         states, lasts = iter(state.unbind(1)), []
         for layer, directions in enumerate(weights):
             if layer and self.dropouts:
-                h = self._drop(layer - 1, h.transpose(1, 2)).transpose(1, 2)
+                h = self.dropouts[layer - 1](h.transpose(1, 2)).transpose(1, 2)
             ways = [
                 scan(self._cell, h, idle, next(states), w, backwards=bool(backwards))
                 for backwards, w in enumerate(directions)
@@ -125,11 +126,6 @@ class _Recurrent(nn.Module):
         if idle is not None:
             h = h.masked_fill(idle, 0)
         return h.transpose(1, 2), torch.stack(lasts, 1)
-
-    def _drop(self, layer: int, x: Float[Tensor, "member batch time feature"]) -> Tensor:
-        drop = self.dropouts[layer]
-        dropped: Tensor = drop(x) if drop.dropout.ndim else drop(x[0])[None]
-        return dropped
 
     def _fused(
         self, x: Tensor, lengths: Tensor | None, state: Tensor, weights: list[list[Weights]]

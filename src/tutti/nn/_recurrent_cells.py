@@ -33,11 +33,12 @@ class Weights(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """What `pull` finds. `gates` is the gradient of ih·x + bias_ih."""
+    """What `pull` finds; `gates` is the gradient of ih·x + bias_ih."""
 
     gates: Float[Tensor, "P T B G"]
     state: Float[Tensor, "P B S"]
     hh: Float[Tensor, "P G H"]
+    bias_ih: Float[Tensor, "P G"]
     bias_hh: Float[Tensor, "P G"]
 
 
@@ -181,4 +182,5 @@ class SimpleUnit(Cell):
             gate.mul_(dh)
             carried = torch.baddbmm(flow[t + 1], gate, w.hh)
             dh = carried if idle is None else carried.addcmul_(dh, idle[t])
-        return Gradients(gates, dh, weight_gradient(gates, before), gates.sum((1, 2)))
+        bias = gates.sum((1, 2))
+        return Gradients(gates, dh, weight_gradient(gates, before), bias, bias.clone())

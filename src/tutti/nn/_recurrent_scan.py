@@ -72,11 +72,10 @@ class _Scan(Function):
         steps = T if keep else min(size, T)
         sizes = [steps * P * B * n * H for n in cell.rooms]
         rooms = [room.view(steps, P, B, -1) for room in state.new_empty(sum(sizes)).split(sizes)]
-        with exact(x):
-            for part, span in walk.parts(T, size):
-                there = span if keep else slice(span.stop - span.start)
-                inside = [slot[:, span.start : span.stop + 1] for slot in slots]
-                cell.scan(part, _flat(x[:, span]), w, inside, [room[there] for room in rooms])
+        for part, span in walk.parts(T, size):
+            there = span if keep else slice(span.stop - span.start)
+            inside = [slot[:, span.start : span.stop + 1] for slot in slots]
+            cell.scan(part, _flat(x[:, span]), w, inside, [room[there] for room in rooms])
         last = torch.cat([walk.last(slot) for slot in slots], -1)
         return walk.after(slots[0]), last, *slots, *(room.transpose(0, 1) for room in rooms)
 
@@ -124,7 +123,7 @@ class _Pull(Function):
                 if dx is not None:
                     dx[:, span] = torch.bmm(gates, w.ih).unflatten(1, (-1, x.shape[2]))
                 sums = [torch.bmm(_flat(x[:, span]).mT, gates), found.hh]
-                sums += [] if w.bias_ih is None else [gates.sum(1), found.bias_hh]
+                sums += [] if w.bias_ih is None else [found.bias_ih, found.bias_hh]
                 total = [a.add_(b) for a, b in zip(total, sums, strict=True)] if total else sums
         ih, hh, *biases = total
         return dx, carried, ih.mT, hh, *(biases or (None, None))
