@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from tutti.core import InputError, Setting, step_keys, stream_key
+from tutti.core import InputError, Setting, keep_memory, step_keys, stream_key
 from tutti.optim import Rule, Schedule
 from tutti.training._autopsy import Autopsy, Scene, examine
 from tutti.training._executors import Evaluator, Group, make_groups
@@ -82,6 +82,8 @@ class Population:
     def _arrange(self) -> None:
         """Binds groups and per-member numbers to the storage; called whenever the settings change."""
         plan, like = self.plan, self.weights
+        if plan.executor != "looped" and self.members > 1 and like.device.type == "cpu":
+            keep_memory()  # a stack's large activations are asked for again at every step
         self._gradient = torch.zeros_like(like)
         self._groups = make_groups(self.program, self.settings, plan.executor, plan.stack, plan.draws)
         begin = 0
