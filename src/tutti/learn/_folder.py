@@ -135,5 +135,5 @@ def read_options(run: Run, source: Any = None) -> tuple[Any, Options, Mapping[st
         )
     plain = {name: value for name, value in options.items() if value != GIVEN}  # the splits are read, not made
     made = run.read_json("plan.json")["made"] if run.has("plan.json") else {}
-    known = {name: value for name, value in made.items() if value["name"] != CUSTOM}
+    known = {name: value for name, value in made.items() if name != "model" or value["name"] != CUSTOM}
     return source, Options.of({**plain, **known, "out": None}), config
