@@ -271,6 +271,16 @@ def test_autocast_does_not_reach_inside(kind: str) -> None:
     assert all(map(torch.equal, found, expected))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_layer_can_be_exported_for_any_batch(kind: str) -> None:
+    layer = KINDS[kind](3, 4, layers=2).eval()
+    batch = torch.export.Dim("batch", min=2, max=64)
+    x = torch.randn(5, 6, 3)
+    exported = torch.export.export(layer, (x,), dynamic_shapes={"x": {0: batch}}, strict=False).module()
+    x = torch.randn(9, 6, 3)
+    torch.testing.assert_close(exported(x)[0], layer(x)[0])
+
+
 # catalogue: A12
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tutti.nn._recurrent_gated import GatedUnit, GatedUnitResetBefore, LongShort
 from tutti.nn._recurrent_scan import exact, scan
 from tutti.nn._regularise import Dropout
 
-SMALL = 2**11
+SMALL = 2**13
 """Steps · batch · hidden up to which a stack's own rule beats oneDNN's LSTM member by member."""
 
 
@@ -78,7 +78,8 @@ class _Recurrent(nn.Module):
             if part.shape != shape:
                 raise core.InputError(f"The state has the shape {tuple(part.shape)}; expected {shape}.")
         whole = torch.cat(state, -1) if state else x.new_zeros(*shape[:-1], self.hidden * self._cell.states)
-        core.keep_freed_memory()
+        if not torch.compiler.is_compiling():
+            core.keep_freed_memory()
         with exact(x):
             return self._windows(x.to(weight.dtype), lengths, whole.to(weight.dtype))
 
@@ -145,6 +146,8 @@ class _Recurrent(nn.Module):
         windows = self.truncate is not None and lengths is not None  # a window may find a sequence ended
         if self._kernel is None or windows or torch._C._are_functorch_transforms_active():
             return False
+        if torch.compiler.is_compiling():  # an export knows these operators
+            return x.ndim == 3 and lengths is None
         if x.device.type != "cpu":
             return x.ndim == 3
         one_kernel = self._kernel is torch.lstm and x.dtype == torch.float32 and torch.backends.mkldnn.is_available()
@@ -171,7 +174,8 @@ class _Recurrent(nn.Module):
         if lengths.shape != x.shape[:-2]:
             expected = tuple(x.shape[:-2])
             raise core.InputError(f"The lengths have the shape {tuple(lengths.shape)}; expected {expected}.")
-        if lengths.device.type != "cpu" or torch._C._are_functorch_transforms_active():
+        traced = torch._C._are_functorch_transforms_active() or torch.compiler.is_compiling()
+        if lengths.device.type != "cpu" or traced:
             return  # reading them would wait for the device
         low, high = (int(v) for v in lengths.aminmax())
         if low < 1 or high > x.shape[-2]:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -54,11 +55,17 @@ def _one(
         state = state[:, packed.sorted_indices]
     parts = [s.contiguous() for s in state.split(weights[0].hh.shape[-1], -1)]
     start: Any = parts if len(parts) > 1 else parts[0]
-    with warnings.catch_warnings():  # parameters are views of a member's row, in our order, not in cuDNN's
-        warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
+    with _quiet(x):
         if packed is None:
             output, *last = kernel(x, start, flat, *options, True)
             return output, torch.cat(last, -1)
         data, *last = kernel(packed.data, packed.batch_sizes, start, flat, *options)
     output, _ = pad_packed_sequence(packed._replace(data=data), batch_first=True, total_length=x.shape[1])
     return output, torch.cat(last, -1)[:, packed.unsorted_indices]
+
+
+def _quiet(x: Tensor) -> AbstractContextManager[object]:
+    """cuDNN asks for weights in one block in its own order; ours are views of a member's row, and it copies them."""
+    if not x.is_cuda or torch.compiler.is_compiling():
+        return nullcontext()
+    return warnings.catch_warnings(action="ignore", category=UserWarning)

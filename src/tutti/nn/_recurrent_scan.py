@@ -27,7 +27,12 @@ def scan(
     *,
     backwards: bool,
 ) -> tuple[Float[Tensor, "P T B H"], Float[Tensor, "P B S"]]:
-    """One layer in one direction over all steps: h after each step, and the last state."""
+    """One layer in one direction over all steps: h after each step, and the last state.
+
+    A compiler or an export gets the cell's formula.
+    """
+    if torch.compiler.is_compiling():
+        return _formula(cell, Walk(idle, backwards=backwards), x, state, weights)
     output, last, *_ = _Scan.apply(  # type: ignore[no-untyped-call]
         cell, backwards, torch.is_grad_enabled(), x, idle, state, *weights
     )
