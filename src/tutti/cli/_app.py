@@ -8,6 +8,7 @@ from tutti import __version__
 from tutti.cli._check import check
 from tutti.cli._evaluate import evaluate
 from tutti.cli._fit import fit
+from tutti.cli._inspect import inspect
 from tutti.cli._optimizers import optimizers
 from tutti.cli._predict import predict
 from tutti.cli._report import report
@@ -42,5 +43,5 @@ def about(
     """
 
 
-for command in (fit, predict, evaluate, report, rerun, check, optimizers):
+for command in (fit, predict, evaluate, report, rerun, inspect, check, optimizers):
     app.command()(command)

@@ -4,8 +4,9 @@ from html import escape
 
 from tutti.inspection._computation import ComputationGraph, Node
 
-WIDTH, HEIGHT, ACROSS, DOWN = 168, 62, 20, 34  # of a box and of the gaps, in pixels
+WIDTH, HEIGHT, ACROSS, DOWN = 204, 62, 20, 34  # of a box and of the gaps, in pixels
 MOST_DRAWN = 400
+MOST_LETTERS = 26
 _COLOURS = {"input": "#dbe9f6", "parameter": "#fde7c8", "constant": "#ececec", "operation": "#ffffff"}
 
 
@@ -79,7 +80,7 @@ def _box(node: Node, x: float, y: float) -> str:
     head = f"{node.layer}: {node.name}" if node.layer else node.name
     gradient = "no gradient" if node.gradient is None else f"gradient {_short(node.gradient)}"
     sign = "" if not node.shape else "‖·‖ "
-    lines = [(head[:26], "600"), (shape, "400"), (f"{sign}{_short(node.value)}, {gradient}", "400")]
+    lines = [(_fitting(head), "600"), (shape, "400"), (f"{sign}{_short(node.value)}, {gradient}", "400")]
     text = "".join(
         f'<text x="{x + 8:.0f}" y="{y + 18 + 17 * i:.0f}" font-weight="{weight}" fill="#222">{escape(line)}</text>'
         for i, (line, weight) in enumerate(lines)
@@ -90,5 +91,10 @@ def _box(node: Node, x: float, y: float) -> str:
     )
 
 
+def _fitting(text: str) -> str:
+    """The end of a name that is too long for its box: that is where paths differ."""
+    return text if len(text) <= MOST_LETTERS else f"…{text[1 - MOST_LETTERS :]}"
+
+
 def _short(value: float) -> str:
-    return f"{value:.4g}"
+    return f"{value:.3g}"

@@ -38,7 +38,7 @@ def rerun(
     first.verify()
     if first.status != "finished":
         raise InputError(f"{folder} was not finished.", fix=f"Go on with it: tutti fit --resume {folder}")
-    declared, options, origin = _declared_again(first, source, observer or Observer())
+    declared, options, origin = declared_again(first, source, observer or Observer())
     run = Run.create(None if out is None else Path(out), first.name)
     write_declared(run, declared, options, origin)
     run.write_json("environment.json", environment())
@@ -68,7 +68,7 @@ def resume(
             ranks.agree(str(folder))
             return model
         run = Run.open(folder)
-        declared, options, _ = _declared_again(run, source, Observer())
+        declared, options, _ = declared_again(run, source, Observer())
         return train_along(declared, options, ranks, run.latest_checkpoint())
 
 
@@ -77,7 +77,7 @@ def _resume(folder: str | Path, source: Any, observer: Observer, clock: Clock) -
     run = Run.open(folder)
     if run.status == "finished":
         raise InputError(f"{folder} is finished; there is nothing to resume.", fix="Use tutti rerun to repeat it.")
-    declared, options, _ = _declared_again(run, source, observer)
+    declared, options, _ = declared_again(run, source, observer)
     clock = replace(clock, budget=options.seconds)
     told = read_plan(run, decisions=False) if run.has("plan.json") else None
     checkpoint = run.latest_checkpoint()
@@ -100,7 +100,7 @@ def _resume(folder: str | Path, source: Any, observer: Observer, clock: Clock) -
     return fitted.model(options)
 
 
-def _declared_again(run: Run, source: Any, observer: Observer) -> tuple[Declared, Options, Any]:
+def declared_again(run: Run, source: Any, observer: Observer) -> tuple[Declared, Options, Any]:
     """The declared problem of a run, checked to be the one that it was fitted on."""
     where, options, config = read_options(run, source)
     declared = declare(where, options, observer, splits=read_splits(run))
