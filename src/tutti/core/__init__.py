@@ -1,6 +1,5 @@
 """Nouns and contracts: schema, splits, settings, configs, findings, errors, random keys."""
 
-from tutti.core._allocation import keep_freed_memory as keep_freed_memory
 from tutti.core._config import Config as Config
 from tutti.core._config import configure as configure
 from tutti.core._errors import InputError as InputError

@@ -78,8 +78,6 @@ class _Recurrent(nn.Module):
             if part.shape != shape:
                 raise core.InputError(f"The state has the shape {tuple(part.shape)}; expected {shape}.")
         whole = torch.cat(state, -1) if state else x.new_zeros(*shape[:-1], self.hidden * self._cell.states)
-        if not torch.compiler.is_compiling():
-            core.keep_freed_memory()
         with exact(x):
             return self._windows(x.to(weight.dtype), lengths, whole.to(weight.dtype))
 
