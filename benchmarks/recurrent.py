@@ -10,7 +10,7 @@ from _bench import arguments, machine, ratios, spread, table, tell, timed
 from torch import Tensor
 
 from tutti import nn
-from tutti.core import Layout
+from tutti.core import Layout, keep_memory
 
 STEPS, INPUTS, HIDDEN, MEMBERS = 50, 12, 32, 8
 KINDS = {"GRU": (nn.GRU, torch.nn.GRU), "LSTM": (nn.LSTM, torch.nn.LSTM), "Elman": (nn.Elman, torch.nn.RNN)}
@@ -84,6 +84,7 @@ def measure(kind: str, batch: int, repeats: int, steps: int) -> tuple[list[str],
 
 
 def main() -> None:
+    keep_memory()  # as a population does
     parser = arguments(__doc__ or "", repeats=9)
     parser.add_argument("--steps", type=int, default=10, help="steps in a turn")
     parser.add_argument("--batches", type=int, nargs="+", default=[32, 64])
