@@ -27,7 +27,7 @@ QUICK = {
     *("pytorch_optimizer.ScalableShampoo", "pytorch_optimizer.ScheduleFreeRAdam", "pytorch_optimizer.Alice"),
 }
 # Those whose steps are too short to see in 60, by their own warm-up or because they move few weights on purpose.
-SLOW_STARTERS = {"pytorch_optimizer.SaRA", "pytorch_optimizer.Ranger"}
+SLOW_STARTERS = {"pytorch_optimizer.SaRA", "pytorch_optimizer.Ranger", "pytorch_optimizer.AdaMod"}
 names = pytest.mark.parametrize(
     "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in EVERY if n not in REFUSED]
 )

@@ -182,7 +182,16 @@ def test_newton_schulz_brings_singular_values_near_one(shape: tuple[int, int]) -
     assert_close(turned, torch.diag_embed(diagonal), rtol=0, atol=1e-10)
     assert diagonal.min() > 0.6
     assert diagonal.max() < 1.3
-    assert not optim.orthogonalise(torch.zeros(2, 3)).any()
+    assert not optim.orthogonalise(torch.zeros(1, 2, 3)).any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(7, 3), (24, 64)])
+def test_newton_schulz_does_not_know_how_the_members_are_divided(shape: tuple[int, int], dtype: torch.dtype) -> None:
+    g = torch.randn(41, *shape, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    together = optim.orthogonalise(g)
+    for some in (slice(0, 2), slice(5, 22), slice(39, 41)):
+        assert torch.equal(optim.orthogonalise(g[some]), together[some])
 
 
 # catalogue: L6

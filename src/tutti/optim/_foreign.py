@@ -40,7 +40,7 @@ _BY_CURVATURE = {"pytorch_optimizer.AdaHessian", "pytorch_optimizer.SophiaH"}
 _BY_MODEL = {"pytorch_optimizer.AdamMini"}
 _RATE = {"pytorch_optimizer.AliG": "max_lr"}  # where the rate has another name
 _USUAL = dict.fromkeys(("torch.SGD", "torch.ASGD", "pytorch_optimizer.SGD", "pytorch_optimizer.AccSGD"), 100.0)
-_USUAL |= {"pytorch_optimizer.AliG": 100.0, "pytorch_optimizer.SGDW": 10.0}
+_USUAL |= {"pytorch_optimizer.AliG": 100.0, "pytorch_optimizer.SGDW": 10.0, "pytorch_optimizer.VSGD": 10.0}
 _USUAL |= dict.fromkeys(("torch.LBFGS", "pytorch_optimizer.LBFGS"), 100.0)
 
 
