@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from tutti import nn
+from tutti.core import keep_memory
 
 MEMBERS, TIME, WIDTH, DEPTH = 8, 32, 32, 2
 
@@ -65,6 +66,7 @@ def contenders(batch: int, heads: int) -> dict[str, Callable[[], None]]:
 
 
 def main() -> None:
+    keep_memory()  # as a population does
     parser = arguments(__doc__ or "", repeats=15)
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 32, 64])
     parser.add_argument("--heads", type=int, nargs="+", default=[4, 2])
