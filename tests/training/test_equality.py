@@ -10,7 +10,8 @@ from tutti.training import Population
 
 from .conftest import SETTINGS, Make, torch_net
 
-QUICK = {"adadelta", "adafactor", "adam", "lamb", "lion", "lookahead", "muon", "prodigy", "sam", "sgd", "soap"}
+# One for each kind of state; test_pairs.py has them with every layer, and all rules as `slow`.
+KINDS = ("adam", "muon", "prodigy", "sam", "schedulefree_adamw", "sgd")
 
 
 def _weights(population: Population, setting: Setting) -> torch.Tensor:
@@ -52,9 +53,7 @@ def test_dropping_neighbours_on_the_way_changes_no_bit(make: Make) -> None:
     assert torch.equal(dropping.member_rows(0), whole.member_rows(2))
 
 
-@pytest.mark.parametrize(
-    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in sorted(RULES)]
-)
+@pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("executor", ["looped", "vmapped"])
 def test_one_step_from_an_identical_state_agrees_between_executors(make: Make, executor: str, name: str) -> None:
     settings = [Setting(learning_rate=r, weight_decay=0.1) for r in (1e-3, 1e-2)]

@@ -133,6 +133,14 @@ def weight_gradient(gates: Float[Tensor, "P T B G"], inputs: Float[Tensor, "P T 
     return torch.bmm(inputs.flatten(1, 2).mT, gates.flatten(1, 2)).mT
 
 
+def sigmoid_(x: Float[Tensor, "P B n"]) -> Float[Tensor, "P B n"]:
+    """σ in place. torch rounds the last few numbers of a CPU tensor in another way than whole vectors (of up to 64):
+    where a member does not fill them, it would depend on how many others there are; then σ is (1 + tanh(x/2)) / 2."""
+    if x.device.type != "cpu" or not x.is_contiguous() or x[0].numel() % 64 == 0:
+        return x.sigmoid_()
+    return x.div_(2).tanh_().add_(1).div_(2)
+
+
 class SimpleUnit(Cell):
     """h' = g(W x + b + U h + c), g = tanh or relu (Elman 1990)."""
 

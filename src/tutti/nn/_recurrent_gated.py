@@ -4,7 +4,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tutti.nn._recurrent_cells import Cell, Gradients, Walk, Weights, affine, both_biases, project, weight_gradient
+from tutti.nn._recurrent_cells import (
+    Cell,
+    Gradients,
+    Walk,
+    Weights,
+    affine,
+    both_biases,
+    project,
+    sigmoid_,
+    weight_gradient,
+)
 
 
 class GatedUnit(Cell):
@@ -42,7 +52,7 @@ class GatedUnit(Cell):
         for share, gate, both, r, z, n_h, n, old, new in zip(walk.steps(pre), *parts, h, h[1:], strict=False):
             torch.baddbmm(share, old, hh, out=gate)
             both.sigmoid_()
-            n.addcmul_(r, n_h, value=2).sigmoid_()
+            sigmoid_(n.addcmul_(r, n_h, value=2))
             torch.add(minus_one, n, alpha=2, out=n)
             torch.lerp(n, old, z, out=new)
 
@@ -109,7 +119,7 @@ class GatedUnitResetBefore(Cell):
         shares = (walk.steps(pre[..., : 2 * H]), walk.steps(pre[..., 2 * H :]))
         parts = (walk.steps(part, 0) for part in (gates, *gates.split(H, -1), candidate))
         for share, share_n, both, r, z, n, old, new in zip(*shares, *parts, h, h[1:], strict=False):
-            torch.baddbmm(share, old, of_both, out=both).sigmoid_()
+            sigmoid_(torch.baddbmm(share, old, of_both, out=both))
             torch.mul(old, r, out=reset)
             torch.baddbmm(share_n, reset, of_n, out=n).tanh_()
             torch.lerp(n, old, z, out=new)
@@ -185,7 +195,7 @@ class LongShortTerm(Cell):
         for share, off, gate, i, f, g, o, tanh_c, old_c, new_c, old, new in zip(
             walk.steps(pre), idle, *parts, c, c[1:], h, h[1:], strict=False
         ):
-            torch.baddbmm(share, old, hh, out=gate).sigmoid_()
+            sigmoid_(torch.baddbmm(share, old, hh, out=gate))
             torch.mul(f, old_c, out=new_c).sub_(i).addcmul_(i, g, value=2)
             torch.tanh(new_c, out=tanh_c)
             torch.mul(o, tanh_c, out=new)

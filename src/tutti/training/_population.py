@@ -322,7 +322,7 @@ class Population:
         return {k: v.clone() for k, v in tensors.items()} | moved, plain
 
     def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        """Goes back to a saved state; the run that follows is bit for bit the uninterrupted one."""
+        """Goes back to a saved state (and leaves it as it is); what follows is bit for bit the uninterrupted run."""
         if "ranks" in plain:
             raise InputError(
                 "This checkpoint was written by several processes.",
@@ -340,7 +340,7 @@ class Population:
         device = self.weights.device
         self.settings, self.step = settings, int(plain["step"])
         for name in _STATE:
-            setattr(self, name, tensors[name].to(device))
+            setattr(self, name, tensors[name].to(device, copy=True))
         self._descent = self._start()
         self._descent.load(tensors, plain.get("rules", ()), device)
         self.frozen_at = {(Setting.from_json(f["setting"]), f["stream"]): f["step"] for f in plain["frozen"]}

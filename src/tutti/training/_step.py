@@ -181,7 +181,7 @@ class Descent:
         """Goes back to what was saved, for the same settings."""
         for i, part in enumerate(self.parts):
             prefix = _prefix(i)
-            own = {k.removeprefix(prefix): v.to(device) for k, v in tensors.items() if k.startswith(prefix)}
+            own = {k.removeprefix(prefix): v.to(device, copy=True) for k, v in tensors.items() if k.startswith(prefix)}
             part.stepper.load(own, plain[i] if i < len(plain) else {})
 
 
