@@ -87,6 +87,8 @@ def survive(reference: tuple[Path, float], kills: int, seed: int) -> list[str]:
         while alive:
             hit, here = hit + 1, here + 1
             phases.append(_phase(Path(out)))
+            if phases[-1] == "at the very end":
+                break
             if phases[-1] == "before the plan":
                 alive = killed(begin, ("reference", f"{out}-{here}"), 300)
                 out = f"{out}-{here}"
@@ -105,6 +107,8 @@ def _phase(folder: Path) -> str:
     """How far the run had come when it was killed."""
     if not (folder / "plan.json").exists() or not (folder / "run.json").exists():
         return "before the plan"
+    if Run.open(folder).sealed:
+        return "at the very end"
     found = Run.open(folder).latest_checkpoint()
     if found is None:
         return "before a checkpoint"

@@ -75,7 +75,7 @@ def resume(
 def _resume(folder: str | Path, source: Any, observer: Observer, clock: Clock) -> Model:
     """`resume`, in the first process."""
     run = Run.open(folder)
-    if run.status == "finished":
+    if run.status == "finished" and run.sealed:  # else it was killed while its last files were written
         raise InputError(f"{folder} is finished; there is nothing to resume.", fix="Use tutti rerun to repeat it.")
     declared, options, _ = declared_again(run, source, observer)
     clock = replace(clock, budget=options.seconds)

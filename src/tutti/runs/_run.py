@@ -179,16 +179,19 @@ class Run:
         return _checkpoints.newest(self.folder)
 
     def seal(self, status: RunStatus = "finished") -> None:
-        """Ends the run: sets its status, drops the checkpoints of a finished one, writes the manifest."""
+        """Ends the run: sets its status, writes the manifest, drops the checkpoints of a finished one.
+
+        A process killed in between leaves a run that is finished but not sealed; it can be resumed.
+        """
         if status not in get_args(RunStatus):
             raise ValueError(f"status {status!r} is none of {get_args(RunStatus)}")
         self.set_status(status)
-        if status == "finished":
-            shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
         self._sweep()
         files = sorted(p for p in self.folder.iterdir() if p.is_file() and p.name not in (LOG, MANIFEST))
         entries = {p.name: {"bytes": p.stat().st_size, "sha256": _digest(p)} for p in files}
         write_atomic(self.folder / MANIFEST, encode({"files": entries}) + b"\n")
+        if status == "finished":
+            shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
 
     def verify(self) -> None:
         """Checks each file that the manifest names; does nothing where the run is not sealed."""
