@@ -19,11 +19,12 @@ from .shaped import LAYOUT, gradient_at, start
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     pytest.importorskip("pytorch_optimizer")
-NEEDED = {"pytorch_optimizer.Ranger21": {"num_iterations": 100}}
+NEEDED = {"pytorch_optimizer.Ranger21": {"num_iterations": 100}, "pytorch_optimizer.Kron": {"balance_prob": 0.5}}
 EVERY = [f"{o}.{n}" for o in ("torch", "pytorch_optimizer") for n in foreign_classes(o)]
 QUICK = {
     *("torch.Adam", "torch.LBFGS", "torch.ASGD", "pytorch_optimizer.AdaHessian", "pytorch_optimizer.AdamMini"),
     *("pytorch_optimizer.Kron", "pytorch_optimizer.Magma", "pytorch_optimizer.MuonClip", "pytorch_optimizer.SPAM"),
+    "pytorch_optimizer.StableSPAM",
     *("pytorch_optimizer.ScalableShampoo", "pytorch_optimizer.ScheduleFreeRAdam", "pytorch_optimizer.Alice"),
 }
 # Those whose steps are too short to see in 60, by their own warm-up or because they move few weights on purpose.
@@ -82,7 +83,9 @@ def test_each_trains_resumes_to_the_bit_and_does_not_know_its_neighbours(name: s
     torch.rand(3)  # the global generator has no say
     np.random.rand(3)  # noqa: NPY002
     go(stepper, whole, own, cut + 1, steps)
+    kept = {k: v.clone() for k, v in tensors.items()}
     go(other, resumed, own, cut + 1, steps)
+    assert all(torch.equal(v, tensors[k]) for k, v in kept.items())  # a checkpoint may be loaded twice
     assert torch.equal(resumed, whole)
     alone = start().float()[1:]
     go(rule.stepper(alone, LAYOUT, own[1:]), alone, own[1:], 1, steps)

@@ -79,6 +79,30 @@ def test_a_stack_takes_the_published_steps(rule: Rule, solo: Solo, decay: float,
 
 
 # catalogue: L6
+def test_adafactors_rate_is_at_most_one_over_the_root_of_the_step() -> None:
+    ours, _ = run(optim.Adafactor(), start(), 30 * rates())
+    theirs = run_alone(lambda p, r, _: T.Adafactor(p, lr=r, weight_decay=0.0), start(), 30 * rates())
+    assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+# catalogue: L6
+@pytest.mark.parametrize("decay", [0.0, DECAY])
+@pytest.mark.parametrize("bias_correction", [False, True])
+def test_prodigy_takes_the_authors_steps_while_its_distance_grows(bias_correction: bool, decay: float) -> None:
+    rule = optim.Prodigy(start=1e-3, bias_correction=bias_correction)
+    ours, stepper = run(rule, start(), 30 * rates(), decay=decay)
+
+    def solo(p: list[Tensor], r: float, m: float) -> torch.optim.Optimizer:
+        options = {"d0": 1e-3, "weight_decay": decay, "bias_correction": bias_correction}
+        made = PO.Prodigy(p, lr=r, betas=(m, 0.999), **options)
+        return made  # type: ignore[no-any-return]
+
+    theirs = run_alone(solo, start(), 30 * rates())
+    assert stepper.state["distance"].max() > 3e-3
+    assert_close(ours, theirs, rtol=2e-4, atol=2e-4)  # pytorch-optimizer's distance is in float32
+
+
+# catalogue: L6
 @pytest.mark.parametrize("decay", [0.0, DECAY])
 def test_lamb_is_algorithm_2(decay: float) -> None:
     weights = start()
@@ -279,6 +303,9 @@ def test_a_member_at_rate_zero_stands_still_and_padding_stays_zero(rule: Rule) -
     peaks[1] = 0
     weights, stepper = run(rule, start(), peaks, decay=DECAY)
     assert torch.equal(weights[1], start()[1])
+    moved, _ = run(rule, start(), rates(), decay=DECAY, schedule=lambda step: float(step <= 3))
+    before, _ = run(rule, start(), rates(), decay=DECAY, steps=3, schedule=lambda _: 1.0)
+    assert torch.equal(moved, before)
     assert (weights[[0, 2]] - start()[[0, 2]]).abs().max() > 1e-6
     assert not weights[:, LAYOUT.used :].any()
     assert weights.isfinite().all()

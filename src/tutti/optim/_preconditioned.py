@@ -45,12 +45,12 @@ class Preconditioned(ShapedRule):
 def eigen(square: Square) -> tuple[Float[Tensor, "member n"], Square]:
     """Eigenvalues, rising, and eigenvectors, as columns, of symmetric matrices.
 
-    On the CPU each matrix is taken by itself, from memory of its own: LAPACK rounds by how its input is aligned, and
-    a member's numbers must not depend on its slot.
+    On the CPU each matrix is taken by itself, which puts it into memory of its own: LAPACK rounds by how its input is
+    aligned, and a member's numbers must not depend on its slot.
     """
     if square.is_cuda:
         return tuple(torch.linalg.eigh(square))
-    values, vectors = zip(*(torch.linalg.eigh(one.clone()) for one in square), strict=True)
+    values, vectors = zip(*(torch.linalg.eigh(one) for one in square), strict=True)
     return torch.stack(values), torch.stack(vectors)
 
 
@@ -59,7 +59,7 @@ def orthonormal(square: Square) -> Square:
     if square.is_cuda:
         q: Tensor = torch.linalg.qr(square).Q
         return q
-    return torch.stack([torch.linalg.qr(one.clone()).Q for one in square])
+    return torch.stack([torch.linalg.qr(one).Q for one in square])
 
 
 def outer(side: str, g: Float[Tensor, "member row column"]) -> Square:
