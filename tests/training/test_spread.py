@@ -13,14 +13,12 @@ from tutti.training import Ranks, Spread
 
 from .conftest import SETTINGS, Make
 
-WORKER = Path(__file__).with_name("spread_worker.py")
 
-
-def torchrun(folder: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+def torchrun(folder: Path, *arguments: str, worker: str = "spread_worker.py", processes: int = 2) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
-        [*command, str(WORKER), str(folder), *arguments],
+        [*command, str(Path(__file__).with_name(worker)), str(folder), *arguments],
         env=environment,
         capture_output=True,
         text=True,

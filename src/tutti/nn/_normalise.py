@@ -80,6 +80,7 @@ class BatchNorm(nn.Module):
     """
 
     stacked = True
+    batch_statistics = True
     running_mean: Tensor
     running_var: Tensor
 

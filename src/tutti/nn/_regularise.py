@@ -91,6 +91,7 @@ class MeanActivity(nn.Module):
     """
 
     stacked = True
+    batch_statistics = True
 
     def __init__(self, target: float = 0.05, weight: float = 1.0) -> None:
         super().__init__()

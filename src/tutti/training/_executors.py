@@ -118,14 +118,16 @@ class Group:
         weights: Tensor | None,
         keys: Int[Tensor, " stream"],
         micro: int = 1,
+        first_row: int = 0,
     ) -> Float[Tensor, " member"]:
         """Each member's mean loss on its stream's batch; the gradient lands in the flat gradient.
 
         micro: the batch is cut into that many parts, one after another; their gradients add up, each weighted by
-        its share of the rows, and rows draw the same random numbers as in one piece.
+        its share of the rows, and rows draw the same random numbers as in one piece. first_row: the place in the
+        whole batch of the first of these rows, where they are a part of it.
         """
         if micro == 1:
-            return self._backward(inputs, target, weights, keys)
+            return self._backward(inputs, target, weights, keys, first_row)
         rows = target.shape[1]
         size = -(-rows // micro)
         total, loss = torch.zeros_like(self._gradient), target.new_zeros(self.members, dtype=self._gradient.dtype)
@@ -134,7 +136,7 @@ class Group:
             share = (part.stop - first) / rows
             mine = None if weights is None else weights[:, part]
             loss = loss + share * self._backward(
-                tuple(x[:, part] for x in inputs), target[:, part], mine, keys, first
+                tuple(x[:, part] for x in inputs), target[:, part], mine, keys, first_row + first
             )
             total.add_(self._gradient, alpha=share)
         self._gradient.copy_(total)
@@ -165,7 +167,7 @@ class Group:
         if self.mode == "vmapped":
             return self._forward_vmapped(inputs, key, first_row)
         own_masks = _OwnDropout() if self._own_masks else nullcontext()
-        own_draws = _torch_seed(key) if self.draws else nullcontext()
+        own_draws = _torch_seed(key, first_row) if self.draws else nullcontext()
         with penalties() as extra, random_keys(key, first_row), own_masks, own_draws:
             output: Tensor = self.body(*inputs)
         if self._unused:
@@ -217,10 +219,11 @@ class Group:
 
 
 @contextmanager
-def _torch_seed(key: Tensor) -> Iterator[None]:
-    """Torch's own generators seeded from a member's key of the step; as they were afterwards."""
+def _torch_seed(key: Tensor, first_row: int) -> Iterator[None]:
+    """Torch's own generators seeded from a member's key of the step and the part of the batch; as they were
+    afterwards."""
     with torch.random.fork_rng(devices=[key.device] if key.device.type == "cuda" else []):
-        torch.manual_seed(int(key) & 0xFFFFFFFF)
+        torch.manual_seed((int(key) + first_row) & 0xFFFFFFFF)
         yield
 
 

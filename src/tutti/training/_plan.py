@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from tutti.core import InputError, unknown
 
 ExecutorName = Literal["stacked", "vmapped", "looped"]
+Across = Literal["spread", "sharded"]
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,9 @@ class Plan:
     gradient norm, None for none. average_every: steps between two updates of the weight average.
     threads: torch threads within an operation. draws: the network takes random numbers from torch's generator,
     which is then seeded for each member and step (looped members only).
+    across: how several processes share a population: "spread" deals out its settings, "sharded" divides every batch.
+    precision: what products and convolutions of the training passes are computed in; weights, their state, losses
+    and evaluations are float32 either way.
     """
 
     executor: ExecutorName
@@ -41,11 +46,18 @@ class Plan:
     average_every: int = 4
     threads: int = 2
     draws: bool = False
+    across: Across = "spread"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
+        if self.executor not in get_args(ExecutorName):
+            raise unknown("executor", self.executor, get_args(ExecutorName))
         for name in ("horizon", "segment", "batch_size", "stack", "micro", "average_every", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"The plan's {name} is {getattr(self, name)}; expected at least 1.")
+        for name, names in (("across", get_args(Across)), ("precision", get_args(Precision))):
+            if getattr(self, name) not in names:
+                raise unknown(f"value of a plan's {name}", str(getattr(self, name)), names)
         if self.clip is not None and not self.clip > 0:
             raise InputError(f"The clipping norm is {self.clip}; expected a number above 0, or None.")
 

@@ -16,8 +16,8 @@ from tutti.training._memory import out_of_memory, shrink
 from tutti.training._order import MASKS
 from tutti.training._plan import Plan
 from tutti.training._problem import Problem
-from tutti.training._program import Program
-from tutti.training._step import Descent, Evaluate
+from tutti.training._program import WHOLE, Program
+from tutti.training._step import Descent, Evaluate, Norm, row_norm
 
 _STATE = ("weights", "average", "running", "average_running", "counters", "alive")
 AVERAGE_POWER = 8.0  # γ of the weight average: its window is about t/(γ+1) steps
@@ -35,6 +35,9 @@ class Population:
     w̄_k = (1 − (γ+1)/(k+γ)) w̄_{k−1} + (γ+1)/(k+γ) w_k with γ = 8, updated every `plan.average_every` steps.
     They judge settings, so that a high rate is not punished before its decay.
     """
+
+    _part = WHOLE  # the rows of every batch that this process carries
+    _norm: Norm = staticmethod(row_norm)
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class Population:
         self.step = 0
         self._factors = schedule.factors(plan.horizon)
         self.weights = self.program.initial.repeat(len(settings), 1)
-        self.average = self.weights.clone()
+        self.average = self._moved(self.weights).clone()
         self.running = self.program.running.repeat(len(settings), 1)
         self.average_running = self.running.clone()
         self.counters = self.program.counters.repeat(len(settings), 1)
@@ -69,7 +72,16 @@ class Population:
 
     def _start(self) -> Descent:
         """The rules at work on the weights, at their beginning."""
-        return Descent(self.rules, self.settings, self.streams, self.weights, self.program.layout)
+        moved = self._moved(self.weights)
+        return Descent(self.rules, self.settings, self.streams, moved, self.program.layout, self._norm)
+
+    def _moved(self, rows: Float[Tensor, "member weights"]) -> Float[Tensor, "member some"]:
+        """The part of rows of weights that this process's rules move: a view of all, or of some."""
+        return rows
+
+    def _whole(self, rows: Float[Tensor, "member some"]) -> Float[Tensor, "member weights"]:
+        """What `_moved` has taken a part of."""
+        return rows
 
     @property
     def streams(self) -> int:
@@ -113,12 +125,12 @@ class Population:
         total = torch.zeros(self.members, dtype=self.weights.dtype, device=self.weights.device)
         before = self.alive.clone()
         lived = torch.zeros(self.members, dtype=torch.int64, device=self.weights.device)
-        for step, batch in zip(range(first, last), self.program.batches(first, last), strict=True):
+        for step, batch in zip(range(first, last), self.program.batches(first, last, self._part), strict=True):
             total += self._one_step(step, *batch, keys[step - first])
             lived += self.alive
             if (step + 1) % self.plan.average_every == 0:
                 self._average((step + 1) // self.plan.average_every)
-        self._descent.average(self.average, self.weights, self._momentum, None)
+        self._descent.average(self.average, self._moved(self.weights), self._momentum, None)
         self.step = last
         self._record_frozen(before, first + lived)
         return (total / (last - first)).view(len(self.settings), self.streams)
@@ -155,7 +167,7 @@ class Population:
         counters = self.counters.clone() if self.counters.shape[1] else self.counters
         while True:
             try:
-                losses = [g.gradient(inputs, target, row_weights, keys, self.plan.micro) for g in self._groups]
+                losses = [self._pass(g, inputs, target, row_weights, keys) for g in self._groups]
                 return losses[0] if len(losses) == 1 else torch.cat(losses)
             except (RuntimeError, MemoryError) as error:
                 smaller = shrink(self.plan, self.program) if out_of_memory(error) else None
@@ -166,6 +178,12 @@ class Population:
                 self.running.copy_(running)
             self.counters.copy_(counters)
             self._arrange()
+
+    def _pass(
+        self, group: Group, inputs: tuple[Tensor, ...], target: Tensor, row_weights: Tensor | None, keys: Tensor
+    ) -> Float[Tensor, " member"]:
+        """One group's losses and gradients."""
+        return group.gradient(inputs, target, row_weights, keys, self.plan.micro, self._part.start or 0)
 
     def _again(
         self,
@@ -185,7 +203,7 @@ class Population:
             end = begin + group.members
             if begin < rows.stop and rows.start < end:
                 with torch.enable_grad():
-                    loss[begin:end] = group.gradient(inputs, target, row_weights, keys, self.plan.micro)
+                    loss[begin:end] = self._pass(group, inputs, target, row_weights, keys)
             begin = end
         self.running.copy_(running)
         self.counters.copy_(counters)
@@ -195,8 +213,8 @@ class Population:
         """The step of a population of one, where the rule can take it in one kernel."""
         setting = self.settings[0]
         return setting.l1 == 0 and self._descent.advance_alone(
-            self.weights,
-            self._gradient,
+            self._moved(self.weights),
+            self._moved(self._gradient),
             self.alive,
             step=step + 1,
             loss=loss,
@@ -208,8 +226,8 @@ class Population:
 
     def _together(self, step: int, loss: Float[Tensor, " member"], evaluate: Evaluate) -> None:
         self._descent.advance(
-            self.weights,
-            self._gradient,
+            self._moved(self.weights),
+            self._moved(self._gradient),
             self.alive,
             step=step + 1,
             loss=loss,
@@ -223,7 +241,7 @@ class Population:
 
     def _average(self, updates: int) -> None:
         weight = (AVERAGE_POWER + 1) / (updates + AVERAGE_POWER)
-        self._descent.average(self.average, self.weights, self._momentum, weight)
+        self._descent.average(self.average, self._moved(self.weights), self._momentum, weight)
         if self.running.shape[1]:
             self.average_running.lerp_(self.running, weight)
 
@@ -276,9 +294,12 @@ class Population:
 
     def outputs(self, stream: int, rows: np.ndarray, *, averaged: bool = True) -> Tensor:
         """[setting, rows, …]: what every setting's member of one stream answers on these rows."""
-        weights, running = (self.average, self.average_running) if averaged else (self.weights, self.running)
+        weights, running = self._judged(averaged)
         index = torch.as_tensor(rows, device=weights.device)
         return self._evaluate(self._of(stream, weights), self._of(stream, running), self.settings, stream, index)
+
+    def _judged(self, averaged: bool) -> tuple[Float[Tensor, "member weights"], Float[Tensor, "member numbers"]]:
+        return (self._whole(self.average), self.average_running) if averaged else (self.weights, self.running)
 
     def _of(self, stream: int, rows: Float[Tensor, "member numbers"]) -> Float[Tensor, "setting numbers"]:
         return rows.view(len(self.settings), self.streams, -1)[:, stream]
@@ -289,7 +310,7 @@ class Population:
 
     def member_rows(self, setting: int, *, averaged: bool = True) -> Float[Tensor, "stream numbers"]:
         """A copy of all that makes one setting's networks, a row per stream: weights, then running buffers."""
-        weights, running = (self.average, self.average_running) if averaged else (self.weights, self.running)
+        weights, running = self._judged(averaged)
         mine = slice(setting * self.streams, (setting + 1) * self.streams)
         return torch.cat([weights[mine], running[mine]], dim=1)
 
@@ -322,7 +343,7 @@ class Population:
         return {k: v.clone() for k, v in tensors.items()} | moved, plain
 
     def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        """Goes back to a saved state (and leaves it as it is); what follows is bit for bit the uninterrupted run."""
+        """Goes back to a saved state, which stays as it is; what follows is the uninterrupted run, bit for bit."""
         if "ranks" in plain:
             raise InputError(
                 "This checkpoint was written by several processes.",

@@ -18,7 +18,7 @@ from tutti.training._problem import Problem
 GATHER_BYTES = 32 * 2**20  # rows of many steps are gathered at once, up to this size
 AHEAD_BYTES = 512 * 2**20  # the front is evaluated on all rows ahead of training, up to this size
 FRONT_CHUNK = 65_536  # rows of the front that are evaluated at once
-
+WHOLE = slice(None)
 
 Batch = tuple[tuple[Tensor, ...], Tensor, Tensor | None]
 
@@ -146,36 +146,39 @@ class Program:
         """The targets of these rows, as this stream sees them."""
         return self._target[rows + (stream * self.problem.rows if self._own_target else 0)]
 
-    def batches(self, first: int, last: int) -> Iterator[Batch]:
+    def batches(self, first: int, last: int, part: slice = WHOLE) -> Iterator[Batch]:
         """Inputs [stream, batch, …], target and row weights of each step, gathered many steps at a time.
 
+        part: which rows of every batch.
         Rows that are read from elsewhere are read ahead by a thread, while the chunk before trains.
         """
         chunk = max(1, GATHER_BYTES // (self._row_bytes * self.streams * self.batch_size))
         begins = range(first, last, chunk)
         if not self._lazy:
             for begin in begins:
-                yield from self._gather(begin, min(begin + chunk, last))
+                yield from self._gather(begin, min(begin + chunk, last), part)
             return
         with ThreadPoolExecutor(max_workers=1) as reader:
-            ahead = reader.submit(self._chunk, first, min(first + chunk, last))
+            ahead = reader.submit(self._chunk, first, min(first + chunk, last), part)
             for begin in begins:
                 ready, after = ahead, begin + chunk
                 if after < last:
-                    ahead = reader.submit(self._chunk, after, min(after + chunk, last))
+                    ahead = reader.submit(self._chunk, after, min(after + chunk, last), part)
                 yield from ready.result()
 
-    def _chunk(self, first: int, last: int) -> list[Batch]:
-        return list(self._gather(first, last))
+    def _chunk(self, first: int, last: int, part: slice) -> list[Batch]:
+        return list(self._gather(first, last, part))
 
     @cached_property
     def _row_bytes(self) -> int:
         one = self._take(self.prepared, torch.zeros(1, dtype=torch.int64, device=self._device))
         return sum(x.numel() * x.element_size() for x in one) + 16
 
-    def _gather(self, first: int, last: int) -> Iterator[Batch]:
-        shape = (last - first, self.streams, self.batch_size)
-        orders = [batch_rows(s.train, s.seed, s.fold, self.batch_size, first, last) for s in self.problem.streams]
+    def _gather(self, first: int, last: int, part: slice) -> Iterator[Batch]:
+        orders = [
+            batch_rows(s.train, s.seed, s.fold, self.batch_size, first, last)[:, part] for s in self.problem.streams
+        ]
+        shape = (last - first, self.streams, orders[0].shape[1])
         rows = torch.as_tensor(np.stack(orders, axis=1), device=self._target.device)
         offsets = torch.arange(self.streams, device=rows.device)[:, None] * self.problem.rows
         own, shared = (rows + offsets).flatten(), rows.flatten()

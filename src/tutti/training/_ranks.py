@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -53,6 +53,43 @@ class Ranks:
         dist.all_gather(found, padded)
         return [part[:n].to(rows.dtype) for part, n in zip(found, counts, strict=True)]
 
+    def add(self, numbers: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The sum over all processes, in place; the same bits on all."""
+        if self.count > 1:
+            dist.all_reduce(numbers)
+        return numbers
+
+    def add_columns(self, rows: Float[Tensor, "member weights"], columns: Sequence[slice]) -> None:
+        """Adds up every process's rows, in place: each gets the sum of its own slice of the columns.
+
+        columns: the slice of each process, together all; the first is the longest. What stands in the others is lost.
+        """
+        if self.count > 1:
+            pieces = _pieces(rows, columns)
+            own = torch.empty_like(pieces[0])
+            dist.reduce_scatter(own, pieces)
+            mine = rows[:, columns[self.rank]]
+            mine.copy_(own[:, : mine.shape[1]])
+
+    def gather_columns(
+        self,
+        own: Float[Tensor, "member some"],
+        columns: Sequence[slice],
+        out: Float[Tensor, "member weights"] | None = None,
+    ) -> Float[Tensor, "member weights"]:
+        """Every process's slice of the columns, put together, on all; into `out` where it is given."""
+        if self.count == 1:
+            return own
+        out = own.new_empty(len(own), columns[-1].stop) if out is None else out
+        pieces = _pieces(out, columns)
+        padded = own.new_zeros(pieces[0].shape)
+        padded[:, : own.shape[1]] = own
+        dist.all_gather(pieces, padded)
+        for piece, where in zip(pieces, columns, strict=True):
+            if piece.data_ptr() != out[:, where].data_ptr():
+                out[:, where] = piece[:, : where.stop - where.start]
+        return out
+
     def gather_state(self, tensors: dict[str, Tensor], plain: Any) -> list[tuple[dict[str, Tensor], Any]]:
         """Every process's named tensors and plain values, on all."""
         own = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
@@ -72,6 +109,18 @@ class Ranks:
         dist.all_gather(sizes, torch.tensor([len(own)], dtype=torch.int64, device=data.device))
         counts = [int(size) for size in sizes]
         return [part.cpu().numpy().tobytes() for part in self.gather_rows(data, counts)]
+
+
+def _pieces(rows: Float[Tensor, "member weights"], columns: Sequence[slice]) -> list[Tensor]:
+    """Slices of the columns, contiguous and of one length: views where they are that already, else padded copies."""
+    longest = columns[0].stop
+    found = []
+    for where in columns:
+        piece = rows[:, where]
+        if piece.shape[1] < longest:
+            piece = torch.nn.functional.pad(piece, (0, longest - piece.shape[1]))
+        found.append(piece.contiguous())
+    return found
 
 
 def _wire() -> torch.device:

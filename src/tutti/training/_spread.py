@@ -10,12 +10,14 @@ from torch import Tensor
 
 from tutti.core import InputError, Setting
 from tutti.optim import Rule, Schedule
+from tutti.training._agreement import check_agreement
 from tutti.training._autopsy import Autopsy
 from tutti.training._plan import Plan
 from tutti.training._population import Population
 from tutti.training._problem import Problem
 from tutti.training._program import Program
 from tutti.training._ranks import Ranks, current_ranks
+from tutti.training._sharded import Sharded
 
 
 class Spread:
@@ -40,6 +42,7 @@ class Spread:
     ) -> None:
         self.ranks = ranks or current_ranks()
         self.program = program or Program(problem, plan.batch_size)
+        check_agreement(self.ranks, self.program, settings, plan, rule, schedule)
         self.settings = list(settings)
         self.owners = [i % self.ranks.count for i in range(len(settings))]
         self.step = 0
@@ -153,5 +156,7 @@ def populate(
     program: Program | None = None,
 ) -> AnyPopulation:
     """A population: over the processes that torchrun has started, where there are several, else in this one."""
-    kind = Spread if current_ranks().count > 1 else Population
+    kind: type[AnyPopulation] = Population
+    if current_ranks().count > 1:
+        kind = Sharded if plan.across == "sharded" else Spread
     return kind(problem, settings, plan, rule, schedule, program=program)

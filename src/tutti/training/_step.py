@@ -13,6 +13,13 @@ from tutti.core import InputError, Layout, Setting, unknown
 from tutti.optim import Rule, State, Stepper, norm_factor
 
 Evaluate = Callable[[slice], Float[Tensor, " member"]]
+Norm = Callable[[Float[Tensor, "member weights"]], Float[Tensor, " member"]]
+
+
+def row_norm(gradient: Float[Tensor, "member weights"]) -> Float[Tensor, " member"]:
+    """Each member's Euclidean norm."""
+    norm: Tensor = torch.linalg.vector_norm(gradient, dim=1)
+    return norm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +35,7 @@ class Descent:
     """The update rules of a population at work, each on its own consecutive rows.
 
     rules: by the name that settings give as their `optimizer`; the rule of "" serves all that give none.
+    norm: of a member's whole gradient, where the rows given here are a part of it only.
     """
 
     def __init__(
@@ -37,8 +45,9 @@ class Descent:
         streams: int,
         weights: Float[Tensor, "member weights"],
         layout: Layout,
+        norm: Norm = row_norm,
     ) -> None:
-        self.streams = streams
+        self.streams, self.norm = streams, norm
         self.parts: list[Part] = []
         first = 0
         for name, group in groupby(settings, key=lambda s: s.optimizer):
@@ -72,7 +81,7 @@ class Descent:
         weights as they now are, and the gradients of (at least) these rows, written into `gradient`. Nothing here
         waits for the device.
         """
-        prepare(weights, gradient, alive, loss, clip=clip, l1=l1)
+        prepare(weights, gradient, alive, loss, clip=clip, l1=l1, norm=self.norm)
         rate = rate.masked_fill(~alive[:, None], 0.0)
 
         def again(rows: slice) -> Float[Tensor, " member"]:
@@ -81,7 +90,7 @@ class Descent:
             kept[rows] = gradient[rows]
             gradient.copy_(kept)
             mine = None if l1 is None else l1[rows]
-            prepare(weights[rows], gradient[rows], alive[rows], losses[rows], clip=clip, l1=mine)
+            prepare(weights[rows], gradient[rows], alive[rows], losses[rows], clip=clip, l1=mine, norm=self.norm)
             rate.masked_fill_(~alive[:, None], 0.0)
             return losses
 
@@ -118,7 +127,7 @@ class Descent:
         stepper = self.parts[0].stepper
         if not stepper.rule.single_kernel:
             return False
-        norm = torch.linalg.vector_norm(gradient)
+        norm = self.norm(gradient)[0]
         alive.logical_and_(torch.isfinite(norm + loss))
         scale = torch.ones_like(norm) if clip is None else norm.add(1e-6).div_(clip).clamp_(min=1.0)
         skip = torch.where(alive[0], 0.0, 1.0)
@@ -181,7 +190,9 @@ class Descent:
         """Goes back to what was saved, for the same settings."""
         for i, part in enumerate(self.parts):
             prefix = _prefix(i)
-            own = {k.removeprefix(prefix): v.to(device, copy=True) for k, v in tensors.items() if k.startswith(prefix)}
+            own = {
+                k.removeprefix(prefix): v.to(device, copy=True) for k, v in tensors.items() if k.startswith(prefix)
+            }
             part.stepper.load(own, plain[i] if i < len(plain) else {})
 
 
@@ -193,6 +204,7 @@ def prepare(
     *,
     clip: float | None,
     l1: Float[Tensor, "member 1"] | None,
+    norm: Norm,
 ) -> None:
     """Makes a gradient ready for a rule, in place.
 
@@ -200,10 +212,10 @@ def prepare(
     zeros (a product would keep the NaN). clip: each member's gradient is scaled by min(1, clip / (norm + 1e-6)),
     its own global norm. l1: g ← g + l1·sign(w), after clipping.
     """
-    norm = torch.linalg.vector_norm(gradient, dim=1)
-    alive.logical_and_(torch.isfinite(norm + loss))
+    length = norm(gradient)
+    alive.logical_and_(torch.isfinite(length + loss))
     if clip is not None:
-        gradient.mul_(norm_factor(norm[:, None], clip))
+        gradient.mul_(norm_factor(length[:, None], clip))
     gradient.masked_fill_(~alive[:, None], 0.0)
     if l1 is not None:
         gradient.addcmul_(weights.sign(), l1)

@@ -1,0 +1,106 @@
+"""A member whose batches and state are divided over processes is the undivided member, to rounding."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import tutti.nn as tnn
+from tutti.core import InputError, Layout
+from tutti.optim import RULES, SGD, Adam, AdamW, Lion
+from tutti.training import Population, Ranks, Sharded
+from tutti.training._sharded import elementwise
+
+from .sharded_worker import CASES, Case, arguments
+from .test_spread import torchrun
+
+THREE = ("alone", "several")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    return {count: tmp_path_factory.mktemp(f"sharded{count}") for count in (2, 3)}
+
+
+@pytest.fixture(scope="module")
+def trained(folders: dict[int, Path]) -> dict[int, Path]:
+    torchrun(folders[2], *CASES, worker="sharded_worker.py")
+    torchrun(folders[3], *THREE, worker="sharded_worker.py", processes=3)
+    return folders
+
+
+def undivided(case: Case, start: dict[str, Any] | None = None) -> dict[str, Tensor]:
+    """What the worker saves, of a population in this process; from a saved state on where there is one."""
+    population = Population(*arguments(case))
+    found = {}
+    if start is None:
+        found["loss0"] = population.run(6)
+    else:
+        population.restore(start["tensors"], start["plain"])
+    population.keep(case.kept)
+    found["loss1"] = population.run(12)
+    for i in range(len(case.kept)):
+        found |= {f"rows{i}": population.member_rows(i), f"last{i}": population.member_rows(i, averaged=False)}
+    found["outputs"] = population.outputs(0, population.program.problem.streams[0].validation)
+    return found | {"diverged": population.diverged()}
+
+
+@pytest.mark.parametrize(("name", "processes"), [*((n, 2) for n in CASES), *((n, 3) for n in THREE)])
+def test_a_sharded_member_is_the_undivided_one(trained: dict[int, Path], name: str, processes: int) -> None:
+    """Losses, weights, averages, outputs, deaths, after a save and a drop in the middle; the same bits on all."""
+    case = CASES[name]
+    alone = undivided(case)
+    parts = [torch.load(trained[processes] / f"{name}{r}.pt", weights_only=True) for r in range(processes)]
+    for theirs in parts:
+        for key, value in alone.items():
+            torch.testing.assert_close(theirs["found"][key], value, rtol=1e-10, atol=1e-10, equal_nan=True)
+        for key in ("rows0", "last0", "outputs"):
+            assert torch.equal(theirs["found"][key], parts[0]["found"][key])
+        for i in range(len(case.kept)):
+            assert torch.equal(theirs["found"][f"resumed{i}"], theirs["found"][f"rows{i}"])
+
+
+def test_a_sharded_checkpoint_goes_on_undivided(trained: dict[int, Path]) -> None:
+    """The state that two processes saved, taken up by one."""
+    for name in ("alone", "several"):
+        theirs = torch.load(trained[2] / f"{name}0.pt", weights_only=True)
+        mine = undivided(CASES[name], theirs)
+        for key, value in mine.items():
+            torch.testing.assert_close(theirs["found"][key], value, rtol=1e-10, atol=1e-10, equal_nan=True)
+
+
+def test_elementwise_rules_keep_a_share_of_their_state(trained: dict[int, Path]) -> None:
+    whole = Population(*arguments(CASES["alone"]))
+    held = sum(v.numel() for v in whole._descent.save()[0].values())
+    for processes in (2, 3):
+        parts = [torch.load(trained[processes] / f"alone{r}.pt", weights_only=True) for r in range(processes)]
+        assert all(p["divided"] for p in parts)
+        assert sum(p["held"] for p in parts) == held
+    assert not torch.load(trained[2] / "shapes0.pt", weights_only=True)["divided"]
+    assert not torch.load(trained[2] / "second gradient0.pt", weights_only=True)["divided"]
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [(tnn.Linear(64, 10), tnn.BatchNorm(10)), (tnn.Linear(64, 10), nn.Sigmoid(), tnn.MeanActivity())],
+)
+def test_batch_statistics_are_refused_by_name(layers: tuple[nn.Module, ...]) -> None:
+    case = Case(build=lambda: nn.Sequential(*layers).double())
+    with pytest.raises(InputError, match=f"{type(layers[-1]).__name__} takes statistics over the batch"):
+        Sharded(*arguments(case), ranks=Ranks(0, 2))
+
+
+def test_a_batch_smaller_than_the_group_is_refused() -> None:
+    with pytest.raises(InputError, match="3 rows are fewer than 4 processes"):
+        Sharded(*arguments(Case(batch_size=3)), ranks=Ranks(0, 4))
+
+
+def test_rules_are_told_elementwise_by_trying() -> None:
+    """Those that say elementwise are: a step of random rows is that of their two halves, every bit."""
+    assert all(elementwise(rule) for rule in (SGD(), Adam(), AdamW(), Lion()))
+    names = {name for name, cls in RULES.items() if elementwise(cls())}
+    assert len(names) > 30
+    assert not names & {"muon", "lamb", "lars", "normalised-sgd", "sam", "shampoo", "adafactor", "novograd"}
+    assert isinstance(AdamW().bind(Layout((), (), ())), AdamW)
