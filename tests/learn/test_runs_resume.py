@@ -263,7 +263,9 @@ def test_a_raced_grid_does_not_grow_after_a_stop_either(
     assert_same("whole", "run", weights_of)
 
 
-def test_a_run_killed_while_its_last_files_were_written_goes_on(whole: int, weights_of: Weights) -> None:
+def test_a_run_killed_while_its_last_files_were_written_goes_on(
+    whole: int, wine_csv: Path, weights_of: Weights
+) -> None:
     """Its status said finished, and it had no manifest yet: found by killing, see test_killed.py."""
     shutil.copytree("whole", "run")
     Path("run", "manifest.json").unlink()
