@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_used_is_named(
             ["Unknown option of model 'mlp' 'widths'"],
         ),
         (["--target", "label", "--model", '{"name": '], ["--model is not JSON"]),
-        (["--target", "label", "--optimizer", "adamm"], ["Did you mean 'adam"]),
+        (["--target", "label", "--optimizer", "adamm"], ["Unknown optimizer 'adamm'", "Did you mean 'Adam'?"]),
         (["--target", "label", "--schedule", "cosin"], ["Did you mean 'cosine'?"]),
         (["--target", "label", "--test-size", "1.5"], ["1.5"]),
         (["--target", "label", "--test", "data.csv", "--test-size", "0.3"], ["--test and --test-size"]),
@@ -250,6 +250,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"learning_rates": ["a"]}, "no list of numbers"),
     ({"weight_decays": -1.0}, "weight_decay is -1"),
     ({"setting": {"dropuot": 0.1}}, "Unknown hyper-parameter 'dropuot'. Did you mean 'dropout'"),
+    ({"setting": {"dropout": [0.1, 0.2]}}, "dropout is [0.1, 0.2]; a setting holds one number"),
+    ({"setting": {"noise": "much"}}, "noise is 'much'; a setting holds one number"),
+    ({"executor": "loped"}, "Unknown executor 'loped'. Did you mean 'looped'"),
+    ({"executor": 3}, "executor is 3; expected a name"),
     ({"budget": [10]}, "The budget is [10]; expected a time"),
 ]
 EACH = """

@@ -38,6 +38,7 @@ def fit(
     weight_decay: o.WeightDecay = None,
     class_weight: o.ClassWeight = None,
     no_rungs: o.NoRungs = False,
+    executor: o.Executor = None,
     budget: o.Budget = None,
     seed: o.Seed = 0,
     out: o.Out = None,

@@ -129,6 +129,15 @@ ClassWeight = Annotated[
 NoRungs = Annotated[
     bool, _option("--no-rungs", panel=_MODEL, text="Train every setting to the end; drop none on the way.")
 ]
+Executor = Annotated[
+    str | None,
+    _option(
+        "--executor",
+        panel=_MODEL,
+        value="NAME",
+        text="How members go through a step: stacked, vmapped or looped; by default what is fastest.",
+    ),
+]
 Budget = Annotated[
     str | None,
     _option("--budget", panel=_MODEL, value="TIME", text="For the whole command, such as 60s or 5m; at least 10s."),

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from math import isfinite
+from numbers import Real
 from typing import Any
 
-from tutti.core._errors import InputError, unknown
+from tutti.core._errors import InputError, InputTypeError, unknown
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -32,6 +34,13 @@ class Setting:
     optimizer: str = ""
 
     def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if name != "optimizer" and not isinstance(value, Real):
+                raise InputTypeError(
+                    f"{name} is {value!r:.60}; a setting holds one number.", fix="Make a setting for each value."
+                )
+            if name != "optimizer" and not isfinite(value):
+                raise InputError(f"{name} is {value}; expected a finite number.")
         if not self.learning_rate > 0:
             raise InputError(f"learning_rate is {self.learning_rate}; expected a number above 0.")
         for name in ("dropout", "label_smoothing", "momentum"):

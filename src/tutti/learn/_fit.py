@@ -48,7 +48,8 @@ def fit(
     learning_rates, weight_decays: the axes of the grid. setting: other hyper-parameters ({"dropout": 0.1}).
     class_weight: "balanced" or None. refit: one network on all training rows instead of the ensemble of folds
         (default: only where the split is ordered in time). rungs (True): drop losing settings early.
-    baselines (True). device: "cpu", "cuda", "mps".
+    baselines (True). device: "cpu", "cuda", "mps". executor: "stacked", "vmapped" or "looped", how the members are
+        carried through a step (default: what a few timed steps find the fastest).
 
     Under torchrun the settings are dealt over its processes (one GPU each, where there are as many); the first
     writes the run folder, and all return the same model.

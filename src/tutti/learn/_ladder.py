@@ -114,6 +114,7 @@ class Ladder:
     threads: int
     rungs: bool
     timed: bool = True
+    executor: ExecutorName | None = None  # None: what the timing finds the fastest
     evaluations: int = EVALUATIONS
 
     def choose(self, allowance: float) -> Choice:
@@ -186,7 +187,7 @@ class Ladder:
         horizon, shortened = horizon or self.horizon(trial.folds), horizon is not None
         segment = max(1, ceil(horizon / self.evaluations))
         plan = Plan(
-            executor=trial.executor if settings * trial.folds > 1 else "looped",
+            executor=trial.executor if self.executor or settings * trial.folds > 1 else "looped",
             horizon=horizon,
             segment=segment,
             batch_size=self.recipe.batch_size,
@@ -215,10 +216,12 @@ class Ladder:
 
     def _timed(self, folds: int, patience: float, problem: Problem, judge: Judge, program: Program) -> Trial:
         """Times steps by each executor and number of threads; after `patience` seconds what is timed has to do."""
-        carried = carry(program)
+        carried = self._carried(program)
         need = measure(program, self.rules.values())
         alone = carried.executor == "looped" or any(rule.looped for rule in self.rules.values())
         executors: list[ExecutorName] = ["looped"] if alone else [carried.executor, "looped"]
+        if self.executor:
+            executors = [self.executor]
         if not self.timed:
             return self._counted(folds, problem, judge, program, carried, need)
         trials: list[Trial] = []
@@ -244,6 +247,14 @@ class Ladder:
             )
         return min(trials, key=lambda t: t.fixed + 8 * t.each)
 
+    def _carried(self, program: Program) -> Carried:
+        """What can train the network; InputError where it is not the executor that was asked for."""
+        carried = carry(program, self.executor)
+        if self.executor not in (None, carried.executor):
+            why = "" if carried.notice is None else carried.notice.message
+            raise InputError(f"executor is {self.executor!r}, which does not do here: {why}", fix="Leave it out.")
+        return carried
+
     def _counted(
         self, folds: int, problem: Problem, judge: Judge, program: Program, carried: Carried, need: Need
     ) -> Trial:
@@ -258,7 +269,7 @@ class Ladder:
             program=program,
             carried=carried,
             need=need,
-            executor="looped" if any(rule.looped for rule in self.rules.values()) else carried.executor,
+            executor="looped" if self.executor is None and any(r.looped for r in self.rules.values()) else carried.executor,
             threads=1,  # two on a busy machine wait for each other ten times longer than one works
             fixed=STEP_SECONDS,
             each=work / FLOPS,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tutti.core import Config, InputTypeError, Layout, TableShape
+from tutti.core import Config, InputError, InputTypeError, Layout, TableShape
 from tutti.learn._options import Options
 from tutti.learn._recipe import Recipe
 from tutti.models import custom_network
@@ -44,6 +44,7 @@ def network_for(options: Options, recipe: Recipe, shape: TableShape, task: Task)
     given = options.model
     if isinstance(given, nn.Module) or (callable(given) and not isinstance(given, Config)):
         build = custom_build(given, shape, task.outputs)
+        _probe(build, shape, task)
         return Network(build=build, config=None, weights=_count(build))
     config = options.model_config() or recipe.model
 
@@ -73,6 +74,32 @@ def custom_build(given: Any, shape: TableShape, outputs: int) -> Callable[[], nn
         return custom_network(shape, inner)
 
     return make
+
+
+@torch.no_grad()
+def _probe(build: Callable[[], nn.Module], shape: TableShape, task: Task) -> None:
+    """Raises InputError, with both shapes, where a network's answer on some rows is not what the task needs."""
+    rows = 3
+    with torch.random.fork_rng(devices=[]):
+        network = build().eval()
+        numbers = torch.randn(rows, shape.numbers)
+        codes = torch.zeros(rows, len(shape.levels), dtype=torch.int64)
+        try:
+            output = network(numbers, codes)
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"The model fails on [batch, features] rows: {str(error).strip().splitlines()[0]}",
+                fix="Write it as: def model(features, outputs): return nn.Sequential(nn.Linear(features, …), …)",
+            ) from error
+    found = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if found != [rows, task.outputs]:
+        many = f"{len(task.names)} target(s)" if task.kind == "regression" else f"{len(task.classes)} classes"
+        raise InputError(
+            f"The model answers {found} on {rows} rows; a {task.kind} task with {many} needs {[rows, task.outputs]}.",
+            fix="Take the number of outputs from the second argument: def model(features, outputs): …",
+        )
 
 
 def _count(build: Callable[[], nn.Module]) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from numbers import Integral, Real
 from os import PathLike
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from tutti.core import Config, InputError, InputTypeError, Setting, configure, n
 from tutti.metrics import METRICS
 from tutti.models import MODELS
 from tutti.optim import SCHEDULES, Rule, find_rules
+from tutti.training import ExecutorName
 
 MINIMUM_BUDGET = 10.0
 GIVEN = "given"  # what folds and a gap are called in a run folder, which keeps the splits
@@ -24,7 +25,7 @@ _EXPECTED: tuple[tuple[tuple[str, ...], Any, str], ...] = (
     (("header", "rungs", "baselines", "refit"), bool, "True or False"),
     (("time", "group", "series", "weight"), (str, int), "the name or the number of a column"),
     (("target",), (str, int, list, tuple), "the name or the number of a column, or a list of them"),
-    (("task", "metric", "class_weight", "delimiter", "device"), str, "a name"),
+    (("task", "metric", "class_weight", "delimiter", "device", "executor"), str, "a name"),
     (("out",), (str, PathLike), "a folder"),
     (("kinds", "setting"), Mapping, "a dict"),
 )
@@ -66,6 +67,7 @@ class Options:
     rungs: bool = True
     baselines: bool = True
     device: str | None = None
+    executor: str | None = None
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -73,6 +75,8 @@ class Options:
             raise unknown("metric", self.metric, METRICS)
         if self.class_weight not in (None, "balanced"):
             raise unknown("class weight", str(self.class_weight), ["balanced"])
+        if self.executor not in (None, *get_args(ExecutorName)):
+            raise unknown("executor", str(self.executor), get_args(ExecutorName))
         if self.epochs is not None and not self.epochs > 0:
             raise InputError(f"epochs is {self.epochs}; expected a number above 0.")
         if self.batch_size is not None and self.batch_size < 1:
@@ -102,6 +106,9 @@ class Options:
         self.schedule_config()
         if not callable(self.model):
             self.model_config()
+        for name, given in (("learning_rates", self.rates), ("weight_decays", self.decays)):
+            if given == ():
+                raise InputError(f"{name} is empty; expected a number or several.", fix="Leave it out for the usual.")
         for rate in self.rates or ():
             Setting(learning_rate=rate)
         for decay in self.decays or ():
@@ -130,6 +137,11 @@ class Options:
     @property
     def decays(self) -> tuple[float, ...] | None:
         return _numbers(self.weight_decays)
+
+    @property
+    def through(self) -> ExecutorName | None:
+        """The executor that was asked for; None is what the timing finds."""
+        return cast(ExecutorName | None, self.executor)
 
     def rules(self) -> dict[str, Rule]:
         """The update rules by the names that settings give them: see `optim.find_rules`; AdamW by default."""

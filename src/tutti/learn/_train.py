@@ -135,6 +135,7 @@ class Training:
             threads=self.threads,
             rungs=self.options.rungs,
             timed=timed,
+            executor=self.options.through,
         )
         return ladder.choose(allowance)
 

@@ -35,17 +35,22 @@ class Carried:
     notice: Finding | None = None
 
 
-def carry(program: Program) -> Carried:
+def carry(program: Program, wanted: ExecutorName | None = None) -> Carried:
     """Tries the stacked form, or else vmap, on the first batch of two settings, against the loop.
 
     Loss, gradient and running buffers have to agree to TOLERANCE of their largest number; what does not, or
-    raises, is looped, with one notice that says why.
+    raises, is looped, with one notice that says why. wanted: the form to try in place of the fastest.
     """
     alone = _attempt(program, "looped")
     again = _attempt(program, "looped")
     if not all(torch.equal(a, b) for a, b in zip(alone, again, strict=True)):
         return Carried(executor="looped", draws=True, notice=_notice("it draws random numbers of its own"))
+    if wanted == "looped":
+        return Carried(executor="looped")
     own = stacks(program.template)
+    if wanted == "stacked" and not own:
+        raise InputError("Not every layer of this network has a stacked form of its own.", fix="Use 'vmapped'.")
+    own = own and wanted != "vmapped"
     executor: ExecutorName = "stacked" if own else "vmapped"
     try:
         together = _attempt(program, executor)
