@@ -105,17 +105,18 @@ def draw_uniform(like: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
     With keys of shape [streams] and `like` of shape [settings·streams, …], every setting gets the same numbers
     in the same stream: settings are compared in pairs. Without open keys (a layer used on its own) torch's
-    generator is used.
+    generator is used. Half-precision tensors get float32 numbers: rounded to their eight bits, a mask would keep
+    other places, and 1 itself would be drawn.
     """
     draws = _draws.get()
     if draws is None:
-        return torch.rand_like(like)
+        return torch.rand_like(like, dtype=torch.promote_types(like.dtype, torch.float32))
     place = _hash(torch.full_like(draws.keys, draws.place) + _signed(_GOLDEN))
     draws.place += 1
     keys = draws.keys ^ place
     shape = like.shape[keys.ndim :]
     first = draws.first_row * prod(shape[1:])
-    numbers = random_uniform(keys, prod(shape), first).to(like.dtype)
+    numbers = random_uniform(keys, prod(shape), first).to(torch.promote_types(like.dtype, torch.float32))
     if keys.ndim == 0:
         return numbers.view(shape)
     repeat = like.shape[0] // keys.shape[0]

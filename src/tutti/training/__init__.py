@@ -15,6 +15,10 @@ from tutti.training._plan import Plan as Plan
 from tutti.training._plan import Precision as Precision
 from tutti.training._plan import Rung as Rung
 from tutti.training._population import Population as Population
+from tutti.training._precision import Lowered as Lowered
+from tutti.training._precision import WantedPrecision as WantedPrecision
+from tutti.training._precision import choose_precision as choose_precision
+from tutti.training._precision import has_bfloat16 as has_bfloat16
 from tutti.training._problem import Problem as Problem
 from tutti.training._problem import Stream as Stream
 from tutti.training._program import Program as Program

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from tutti.core import Setting, draw_uniform, penalties, random_keys
-from tutti.training._plan import ExecutorName
+from tutti.training._plan import ExecutorName, Precision
 from tutti.training._program import Program
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.Identity)
@@ -70,12 +70,14 @@ class Group:
         streams: Sequence[int],
         mode: ExecutorName,
         draws: bool = False,
+        precision: Precision = "float32",
     ) -> None:
         self.program = program
         self.settings = settings
         self.streams = streams
         self.mode = mode
         self.draws = draws
+        self.precision = precision
         self.members = len(settings) * len(streams)
         self.body = program.body().train()
         self.buffers = program.given_buffers(settings, streams)
@@ -163,7 +165,16 @@ class Group:
         return loss.detach().reshape(-1)
 
     def _forward(self, inputs: tuple[Tensor, ...], key: Tensor, first_row: int) -> tuple[Tensor, list[Tensor]]:
-        """The members' outputs, and the terms that layers add to their losses."""
+        """The members' outputs, and the terms that layers add to their losses.
+
+        In bfloat16, torch.autocast says what is rounded: the factors of products and convolutions.
+        """
+        rounded = self.precision == "bfloat16"
+        with torch.autocast(self._gradient.device.type, torch.bfloat16) if rounded else nullcontext():
+            output, extra = self._computed(inputs, key, first_row)
+        return (output.to(self._gradient.dtype) if rounded else output), extra
+
+    def _computed(self, inputs: tuple[Tensor, ...], key: Tensor, first_row: int) -> tuple[Tensor, list[Tensor]]:
         if self.mode == "vmapped":
             return self._forward_vmapped(inputs, key, first_row)
         own_masks = _OwnDropout() if self._own_masks else nullcontext()
@@ -245,14 +256,21 @@ def attach(
 
 
 def make_groups(
-    program: Program, settings: Sequence[Setting], mode: ExecutorName, stack: int, draws: bool = False
+    program: Program,
+    settings: Sequence[Setting],
+    mode: ExecutorName,
+    stack: int,
+    draws: bool = False,
+    precision: Precision = "float32",
 ) -> list[Group]:
     """The groups of a population, in the order of its members (settings × streams, streams fastest)."""
     streams = range(program.streams)
     if mode == "looped":
-        return [Group(program, [s], [f], mode, draws) for s in settings for f in streams]
+        return [Group(program, [s], [f], mode, draws, precision) for s in settings for f in streams]
     size = max(1, stack // program.streams)
-    return [Group(program, settings[a : a + size], streams, mode) for a in range(0, len(settings), size)]
+    return [
+        Group(program, settings[a : a + size], streams, mode, draws, precision) for a in range(0, len(settings), size)
+    ]
 
 
 class Evaluator:

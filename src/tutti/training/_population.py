@@ -97,7 +97,7 @@ class Population:
         if plan.executor != "looped" and self.members > 1 and like.device.type == "cpu":
             keep_memory()  # a stack's large activations are asked for again at every step
         self._gradient = torch.zeros_like(like)
-        self._groups = make_groups(self.program, self.settings, plan.executor, plan.stack, plan.draws)
+        self._groups = make_groups(self.program, self.settings, plan.executor, plan.stack, plan.draws, plan.precision)
         begin = 0
         for group in self._groups:
             end = begin + group.members
