@@ -94,7 +94,8 @@ def test_the_options_reach_fit(tutti, fitted):
     words = """fit a.csv --target y --out r --seed 3 --folds 4 --budget 60s --test t.csv --time when --group g
         --series s --gap 2 --no-header --kind a=b=category --keep k --drop d --drop e --delimiter ;
         --task binary --metric auc --optimizer sgd --schedule cosine --epochs 20 --batch-size 64
-        --learning-rate 0.1 --learning-rate 0.01 --weight-decay 0 --class-weight balanced --no-rungs"""
+        --learning-rate 0.1 --learning-rate 0.01 --weight-decay 0 --class-weight balanced --no-rungs
+        --executor looped"""
     code, _, err = tutti(
         *words.split(),
         "--model",
@@ -108,6 +109,7 @@ def test_the_options_reach_fit(tutti, fitted):
         "out": "r",
         "seed": 3,
         "folds": 4,
+        "executor": "looped",
         "budget": "60s",
         "test": "t.csv",
         "time": "when",
