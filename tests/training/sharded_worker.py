@@ -49,7 +49,7 @@ class Case:
     plan: dict[str, Any] = field(default_factory=dict)
 
 
-MANY = (Setting(learning_rate=1e-3), Setting(learning_rate=1e30), Setting(activity_l2=0.1, label_smoothing=0.1))
+MANY = (Setting(learning_rate=1e-3, dropout=0.3), Setting(learning_rate=1e30), Setting(activity_l2=0.1, dropout=0.2))
 CASES = {
     "alone": Case(),
     "parts": Case(plan={"micro": 3, "clip": 0.3}, settings=ONE, weighted=True),

@@ -39,6 +39,8 @@ def fit(
     class_weight: o.ClassWeight = None,
     no_rungs: o.NoRungs = False,
     executor: o.Executor = None,
+    precision: o.Precision = "float32",
+    across: o.Across = None,
     budget: o.Budget = None,
     seed: o.Seed = 0,
     out: o.Out = None,

@@ -138,6 +138,24 @@ Executor = Annotated[
         text="How members go through a step: stacked, vmapped or looped; by default what is fastest.",
     ),
 ]
+Precision = Annotated[
+    str,
+    _option(
+        "--precision",
+        panel=_MODEL,
+        value="NAME",
+        text="Of products while training: float32, bfloat16, or auto (bfloat16 where it is faster and not felt).",
+    ),
+]
+Across = Annotated[
+    str | None,
+    _option(
+        "--across",
+        panel=_MODEL,
+        value="NAME",
+        text="Under torchrun: spread (settings are dealt out) or sharded (every batch is divided).",
+    ),
+]
 Budget = Annotated[
     str | None,
     _option("--budget", panel=_MODEL, value="TIME", text="For the whole command, such as 60s or 5m; at least 10s."),

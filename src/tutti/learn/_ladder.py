@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import ceil
 
@@ -12,18 +12,25 @@ from tutti.learn._recipe import Recipe
 from tutti.optim import Rule, Schedule
 from tutti.search import JUDGING_ROWS, Grid, Judge, halving, torch_threads
 from tutti.training import (
+    Across,
     Carried,
     ExecutorName,
+    Lowered,
     Need,
     Plan,
     Population,
+    Precision,
     Problem,
     Program,
     Rung,
+    WantedPrecision,
     available,
     carry,
+    choose_precision,
+    current_ranks,
     fit_memory,
     measure,
+    undividable,
 )
 
 EVALUATIONS = 16  # how often a population is judged on its way
@@ -34,6 +41,7 @@ FEWEST_STEPS = 20
 WORTH_A_RACE = 640  # steps, below which a race of settings at a thirty-second would be decided by its first batches
 SMALL_BATCH = 256  # rows a step, where the time is too short for many of the recipe's
 FEW_EVALUATIONS = 4  # where a single setting is trained, and judging is a large part of the time
+WORTH_SHARDING = 1e-2  # seconds of a step: what is sent in one takes about 2 ms between processes of one machine
 STEP_SECONDS = 2e-3  # what a step costs beside its arithmetic, where steps are counted and not timed
 
 
@@ -70,6 +78,7 @@ class Trial:
     threads: int
     fixed: float  # seconds of a step that do not depend on the number of settings
     each: float  # seconds of a step for each setting, its share of the evaluations included
+    lowered: Lowered = field(default_factory=lambda: Lowered(precision="float32"))
 
     def cost(self, plan: Plan, settings: int) -> float:
         """Expected seconds of the whole plan."""
@@ -115,6 +124,8 @@ class Ladder:
     rungs: bool
     timed: bool = True
     executor: ExecutorName | None = None  # None: what the timing finds the fastest
+    precision: WantedPrecision = "float32"
+    across: Across | None = None  # None: batches are divided where settings would leave processes idle
     evaluations: int = EVALUATIONS
 
     def choose(self, allowance: float) -> Choice:
@@ -195,6 +206,8 @@ class Ladder:
             rungs=_rungs(settings, horizon, segment, race=step.race) if self.rungs else (),
             threads=trial.threads,
             draws=trial.carried.draws,
+            across=self._across(trial, settings),
+            precision=trial.lowered.precision,
         )
         assert trial.need is not None
         free = available(trial.program.initial.device)
@@ -206,8 +219,18 @@ class Ladder:
             seconds=trial.cost(plan, settings),
             shortened=shortened,
             raced=step.race,
-            notices=tuple(n for n in (trial.carried.notice, little) if n is not None),
+            notices=tuple(n for n in (trial.carried.notice, trial.lowered.notice, little) if n is not None),
         )
+
+    def _across(self, trial: Trial, settings: int) -> Across:
+        """How processes share a population: every batch, where settings are too few to keep all of them busy and a
+        step is long beside what is sent; else whole settings."""
+        if self.across is not None:
+            return self.across
+        processes = current_ranks().count
+        short = settings < processes and trial.fixed + settings * trial.each >= WORTH_SHARDING
+        whole = trial.carried.draws or undividable(trial.program, self.recipe.batch_size, processes) is not None
+        return "sharded" if short and not whole else "spread"
 
     def _try(self, folds: int, patience: float) -> Trial:
         """Makes the problem for so many folds and times it."""
@@ -222,15 +245,16 @@ class Ladder:
         executors: list[ExecutorName] = ["looped"] if alone else [carried.executor, "looped"]
         if self.executor:
             executors = [self.executor]
+        lowered = choose_precision(program, carried.executor, self.precision, draws=carried.draws, timed=self.timed)
         if not self.timed:
-            return self._counted(folds, problem, judge, program, carried, need)
+            return replace(self._counted(folds, problem, judge, program, carried, need), lowered=lowered)
         trials: list[Trial] = []
         began = time.perf_counter()
         for executor, threads in product(executors, sorted({1, self.threads})):
             if trials and time.perf_counter() - began > patience:
                 break
             with torch_threads(threads):
-                fixed, each = self._time(problem, program, executor, patience)
+                fixed, each = self._time(problem, program, executor, lowered.precision, patience)
             trials.append(
                 Trial(
                     folds=folds,
@@ -243,6 +267,7 @@ class Ladder:
                     threads=threads,
                     fixed=fixed,
                     each=each,
+                    lowered=lowered,
                 )
             )
         return min(trials, key=lambda t: t.fixed + 8 * t.each)
@@ -278,7 +303,7 @@ class Ladder:
         )
 
     def _time(
-        self, problem: Problem, program: Program, executor: ExecutorName, patience: float
+        self, problem: Problem, program: Program, executor: ExecutorName, precision: Precision, patience: float
     ) -> tuple[float, float]:
         """Seconds of a step that do not depend on the number of settings, and seconds for each setting."""
         settings = self.grid(32).settings()
@@ -288,6 +313,7 @@ class Ladder:
             horizon=max(horizon, 2 * TIMED_STEPS + 2),
             segment=max(1, ceil(horizon / self.evaluations)),
             batch_size=self.recipe.batch_size,
+            precision=precision,
         )
         single = Population(problem, settings[:1], plan, self.rules, self.schedule, program=program)
         one = self._seconds(single, patience)

@@ -13,7 +13,7 @@ from tutti.core import Config, InputError, InputTypeError, Setting, configure, n
 from tutti.metrics import METRICS
 from tutti.models import MODELS
 from tutti.optim import SCHEDULES, Rule, find_rules
-from tutti.training import ExecutorName
+from tutti.training import Across, ExecutorName, WantedPrecision
 
 MINIMUM_BUDGET = 10.0
 GIVEN = "given"  # what folds and a gap are called in a run folder, which keeps the splits
@@ -25,7 +25,7 @@ _EXPECTED: tuple[tuple[tuple[str, ...], Any, str], ...] = (
     (("header", "rungs", "baselines", "refit"), bool, "True or False"),
     (("time", "group", "series", "weight"), (str, int), "the name or the number of a column"),
     (("target",), (str, int, list, tuple), "the name or the number of a column, or a list of them"),
-    (("task", "metric", "class_weight", "delimiter", "device", "executor"), str, "a name"),
+    (("task", "metric", "class_weight", "delimiter", "device", "executor", "precision", "across"), str, "a name"),
     (("out",), (str, PathLike), "a folder"),
     (("kinds", "setting"), Mapping, "a dict"),
 )
@@ -68,6 +68,8 @@ class Options:
     baselines: bool = True
     device: str | None = None
     executor: str | None = None
+    precision: str = "float32"
+    across: str | None = None
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -77,6 +79,10 @@ class Options:
             raise unknown("class weight", str(self.class_weight), ["balanced"])
         if self.executor not in (None, *get_args(ExecutorName)):
             raise unknown("executor", str(self.executor), get_args(ExecutorName))
+        if self.precision not in get_args(WantedPrecision):
+            raise unknown("precision", self.precision, get_args(WantedPrecision))
+        if self.across not in (None, *get_args(Across)):
+            raise unknown("way across processes", str(self.across), get_args(Across))
         if self.epochs is not None and not self.epochs > 0:
             raise InputError(f"epochs is {self.epochs}; expected a number above 0.")
         if self.batch_size is not None and self.batch_size < 1:
@@ -142,6 +148,16 @@ class Options:
     def through(self) -> ExecutorName | None:
         """The executor that was asked for; None is what the timing finds."""
         return cast(ExecutorName | None, self.executor)
+
+    @property
+    def computed(self) -> WantedPrecision:
+        """What products are computed in."""
+        return cast(WantedPrecision, self.precision)
+
+    @property
+    def shared(self) -> Across | None:
+        """How processes share the population; None is what keeps them busy."""
+        return cast(Across | None, self.across)
 
     def rules(self) -> dict[str, Rule]:
         """The update rules by the names that settings give them: see `optim.find_rules`; AdamW by default."""

@@ -136,6 +136,8 @@ class Training:
             rungs=self.options.rungs,
             timed=timed,
             executor=self.options.through,
+            precision=self.options.computed,
+            across=self.options.shared,
         )
         return ladder.choose(allowance)
 
@@ -173,7 +175,7 @@ class Training:
             f"{settings * folds} members: {of_rules}{len(choice.grid.learning_rates)} learning rates × "
             f"{len(choice.grid.weight_decays)} weight decays × {split}",
             f"{self.network.description}, {self.network.weights:,} weights each; {', '.join(names)}, batch "
-            f"{plan.batch_size}, up to {plan.horizon:,} steps ({epochs:.0f} passes), {plan.executor}",
+            f"{plan.batch_size}, up to {plan.horizon:,} steps ({epochs:.0f} passes), {plan.executor}{_ways(plan)}",
         ]
         if folds < len(self.declared.splits.folds):
             lines.append("Too dear for all folds in the time: one hold-out fold judges the settings")
@@ -279,6 +281,12 @@ class Training:
             affines=tuple(affines),
             temperature=best.point.temperature,
         )
+
+
+def _ways(plan: Plan) -> str:
+    """What is not as usual about how a plan's steps are computed."""
+    rounded = ", products in bfloat16" if plan.precision == "bfloat16" else ""
+    return rounded + (", every batch divided over the processes" if plan.across == "sharded" else "")
 
 
 def _device(name: str | None) -> torch.device:

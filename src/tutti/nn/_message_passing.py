@@ -60,7 +60,8 @@ class MessagePassing(nn.Module):
         reset, update, new = self.gates_input(message).chunk(3, -1)
         old_reset, old_update, old_new = self.gates_state(h).chunk(3, -1)
         new = torch.tanh(new + _sigmoid(reset + old_reset) * old_new)
-        return torch.lerp(new, h, _sigmoid(update + old_update))
+        kept = _sigmoid(update + old_update)
+        return torch.lerp(new.to(h.dtype), h, kept.to(h.dtype))  # under autocast their types may differ
 
 
 def _sigmoid(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tutti.core import InputError, Layout, Setting
 from tutti.optim import Foreign, Rule, Schedule, ShapedRule
+from tutti.training._agreement import check_agreement
 from tutti.training._memory import batch_statistics
 from tutti.training._plan import Plan
 from tutti.training._population import Population
@@ -57,6 +58,7 @@ class Sharded(Population):
         reason = undividable(program, plan.batch_size, self.ranks.count)
         if reason is not None:
             raise InputError(f"The batches of this network cannot be divided over processes: {reason}.")
+        check_agreement(self.ranks, program, settings, plan, rule, schedule)
         rules = [rule] if isinstance(rule, Rule) else list(rule.values())
         self.divided = self.ranks.count > 1 and all(elementwise(r) for r in rules)
         self._part = _share(plan.batch_size, self.ranks)
