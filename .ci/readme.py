@@ -18,11 +18,17 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+NETWORK = """
+from torch import nn
+
+model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+"""
 BLOCK = re.compile(r"(<!-- not run -->\n+)?^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def make_files(folder: Path) -> None:
-    """titanic.csv (like the real one, not it), new.csv (without the target) and sales.parquet."""
+    """titanic.csv (like the real one, not it), new.csv (without the target), sales.parquet, and net.py, a model."""
+    (folder / "net.py").write_text(NETWORK, encoding="utf8")
     draw = np.random.default_rng(0)
     sex = draw.choice(["female", "male"], 400)
     grade = draw.integers(1, 4, 400)

@@ -44,7 +44,8 @@ def fit(
         all. header (True), delimiter: how to read text.
     task: "regression", "binary", "multiclass" or "multilabel". metric: what selects and is quoted first.
     model: a name ("linear", "mlp", "resmlp", "tabm"), a Config, a torch module, or a function (features, outputs)
-        → module. optimizer, schedule: names or Configs. epochs, batch_size.
+        → module. optimizer: a name, Config or rule, or several (they share the population). schedule: a name or
+        Config. epochs, batch_size.
     learning_rates, weight_decays: the axes of the grid. setting: other hyper-parameters ({"dropout": 0.1}).
     class_weight: "balanced" or None. refit: one network on all training rows instead of the ensemble of folds
         (default: only where the split is ordered in time). rungs (True): drop losing settings early.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tutti.core import Layout, Setting
 from tutti.training._problem import Stream
 
-_INDIVIDUALS = frozenset(f.name for f in fields(Setting))
+_INDIVIDUALS = frozenset(f.name for f in fields(Setting) if f.type is float)
 
 
 @dataclass(frozen=True, kw_only=True)
