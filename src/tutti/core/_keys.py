@@ -51,9 +51,15 @@ def step_keys(key: int, first: int, last: int) -> Int[np.ndarray, " step"]:
 
 
 def _hash(x: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
-    x = (x ^ ((x >> 16) & 0xFFFF)) * _M1
-    x = (x ^ ((x >> 15) & 0x1FFFF)) * _signed(_M2)
-    return x ^ ((x >> 16) & 0xFFFF)
+    """lowbias32 of int32 words. Signed shifts are made unsigned by masks; two tensors serve all passes."""
+    x = _folded(x, 16, 0xFFFF).mul_(_M1)
+    x = _folded(x, 15, 0x1FFFF).mul_(_signed(_M2))
+    return _folded(x, 16, 0xFFFF)
+
+
+def _folded(x: Int[Tensor, "*shape"], bits: int, mask: int) -> Int[Tensor, "*shape"]:
+    """x ^ (x ≫ bits), unsigned, in a tensor of its own."""
+    return (x >> bits).bitwise_and_(mask).bitwise_xor_(x)
 
 
 def random_bits(key: Int[Tensor, "*member"], count: int, first: int = 0) -> Int[Tensor, "*member {count}"]:
