@@ -304,11 +304,11 @@ def test_the_score_is_corrected_for_the_search() -> None:
 
 
 def test_the_score_is_not_of_the_training_rows() -> None:
-    """Labels that can only be learnt by heart."""
+    """Labels that can only be learnt by heart. The log-loss chooses an early step, before all of them are."""
     X = np.random.default_rng(0).normal(size=(90, 30))
     y = np.random.default_rng(1).permutation(np.arange(90) % 2)
     model = TuttiClassifier(**{**CHEAP, "learning_rates": 3e-2, "epochs": 60}).fit(X, y)
-    assert model.score(X, y) > 0.8 > 0.65 > model.score_
+    assert model.score(X, y) > 0.7 > 0.65 > model.score_
 
 
 def test_a_column_that_gives_the_target_away_is_used_and_told() -> None:
