@@ -43,5 +43,5 @@ def test_rows_add_up_to_the_criterion() -> None:
 
 def test_values_have_no_temperature() -> None:
     judge = Judge(task=Regression(names=("y",)), metric="rmse", target=np.zeros((3, 1), np.float32))
-    assert judge.temperature(np.arange(3), np.ones((3, 1), np.float32)) == 1
+    assert judge.temperatures(np.arange(3), np.ones((2, 3, 1), np.float32)).tolist() == [1, 1]
     assert judge.order(1.0, 0.0) < judge.order(2.0, 0.0)

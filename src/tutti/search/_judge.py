@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Num
 
 from tutti.metrics import METRICS, Metric
-from tutti.tasks import Affine, Task, answers, best_temperature
+from tutti.tasks import Affine, Task, answers, best_temperatures
 from tutti.training import AnyPopulation
 
 
@@ -59,11 +59,14 @@ class Judge:
         affine = self.affines[stream] if self.affines else None
         return answers(self.task, output, affine, population.program.replicas).cpu().numpy()
 
-    def temperature(self, rows: np.ndarray, prediction: Float[np.ndarray, "row out"]) -> float:
-        """The temperature at which these predictions have the least log-loss; 1 unless there is one class per row."""
+    def temperatures(
+        self, rows: np.ndarray, predictions: Float[np.ndarray, "settings row out"]
+    ) -> Float[np.ndarray, " settings"]:
+        """The temperature at which each setting's predictions have the least log-loss; 1 unless there is one class
+        per row."""
         if self.task.kind not in ("binary", "multiclass"):
-            return 1.0
-        return best_temperature(self.target[rows], prediction, self._mass(rows))
+            return np.ones(len(predictions))
+        return best_temperatures(self.target[rows], predictions, self._mass(rows))
 
     def score(self, rows: np.ndarray, prediction: Float[np.ndarray, "row out"]) -> float:
         return self.measure.function(self.target[rows], prediction, self._mass(rows))

@@ -146,10 +146,11 @@ class Search:
         held = [judge.predictions(population, f, rows) for f, rows in enumerate(self._held)]
         seen = [judge.predictions(population, f, rows) for f, rows in enumerate(self._train_rows)]
         frozen, losses = population.diverged().cpu().numpy(), loss.cpu().numpy()
+        temperatures = judge.temperatures(self._judged, np.concatenate(held, axis=1))
         for i, setting in enumerate(population.settings):
             track = self.tracks[setting]
             track.diverged = int(frozen[i].sum())
-            temperature = judge.temperature(self._judged, np.concatenate([part[i] for part in held]))
+            temperature = float(temperatures[i])
             answers = [tempered(part[i], temperature) for part in held]
             learned = [tempered(part[i], temperature) for part in seen]
             scores = [judge.score(rows, p) for rows, p in zip(self._held, answers, strict=True)]

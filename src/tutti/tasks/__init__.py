@@ -17,4 +17,5 @@ from tutti.tasks._regression import target_statistics as target_statistics
 from tutti.tasks._task import Task as Task
 from tutti.tasks._task import TaskKind as TaskKind
 from tutti.tasks._temperature import best_temperature as best_temperature
+from tutti.tasks._temperature import best_temperatures as best_temperatures
 from tutti.tasks._temperature import tempered as tempered

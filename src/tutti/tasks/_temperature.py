@@ -31,23 +31,41 @@ def best_temperature(
     The loss is convex in 1/T; Newton's steps, kept inside a bracket that every step shrinks. On at most 4,096 rows,
     evenly spaced. 1 where a probability is not finite.
     """
+    return float(best_temperatures(target, probabilities[None], weights)[0])
+
+
+def best_temperatures(
+    target: Int[np.ndarray, " rows"],
+    probabilities: Float[np.ndarray, "settings rows classes"],
+    weights: Num[np.ndarray, " rows"] | None = None,
+) -> Float[np.ndarray, " settings"]:
+    """`best_temperature` of several predictions for the same rows at once; each is what it would be alone."""
     every = max(1, len(target) // _ENOUGH)
-    target, mass = target[::every], None if weights is None else weights[::every].astype(np.float64)
-    logits = np.log(np.maximum(probabilities[::every].astype(np.float64), _LEAST))
-    if not np.isfinite(logits).all() or (mass is not None and mass.sum() <= 0):
-        return 1.0
-    true = np.average(logits[np.arange(len(target)), target], weights=mass)
-    low, high, beta = 1 / HOTTEST, 1 / COLDEST, 1.0
+    target = target[::every]
+    mass = np.ones(len(target)) if weights is None else weights[::every].astype(np.float64)
+    logits = np.log(np.maximum(probabilities[:, ::every].astype(np.float64), _LEAST))
+    sound = np.isfinite(logits).all((1, 2))
+    if not mass.sum() > 0:
+        return np.ones(len(logits))
+    mass = mass / mass.sum()
+    logits = np.where(sound[:, None, None], logits - logits.max(-1, keepdims=True), 0.0)
+    true = logits[:, np.arange(len(target)), target] @ mass
+    low, high, beta = np.full(len(logits), 1 / HOTTEST), np.full(len(logits), 1 / COLDEST), np.ones(len(logits))
+    going = sound.copy()
     for _ in range(_ROUNDS):
-        powers = np.exp(beta * (logits - logits.max(-1, keepdims=True)))
+        powers = np.exp(beta[going, None, None] * logits[going])
         share = powers / powers.sum(-1, keepdims=True)
-        mean = (share * logits).sum(-1)
-        slope = np.average(mean, weights=mass) - true
-        curve = np.average((share * logits**2).sum(-1) - mean**2, weights=mass)
-        low, high = (low, beta) if slope > 0 else (beta, high)
-        step = beta - slope / curve if curve > 0 else low
-        step = step if low < step < high else (low + high) / 2
-        if abs(step - beta) < 1e-3 * beta:
+        mean = (share * logits[going]).sum(-1)
+        slope = mean @ mass - true[going]
+        curve = ((share * logits[going] ** 2).sum(-1) - mean**2) @ mass
+        now = beta[going]
+        low[going], high[going] = np.where(slope > 0, low[going], now), np.where(slope > 0, now, high[going])
+        step = now - np.divide(slope, curve, out=np.full_like(slope, np.inf), where=curve > 0)
+        step = np.where((low[going] < step) & (step < high[going]), step, (low[going] + high[going]) / 2)
+        moved = np.abs(step - now) >= 1e-3 * now
+        beta[going] = np.where(moved, step, now)
+        going[going] = moved
+        if not going.any():
             break
-        beta = step
-    return float(1 / beta)
+    found: np.ndarray = np.where(sound, 1 / beta, 1.0)
+    return found
