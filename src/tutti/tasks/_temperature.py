@@ -44,7 +44,7 @@ def best_temperatures(
     target = target[::every]
     mass = np.ones(len(target)) if weights is None else weights[::every].astype(np.float64)
     logits = np.log(np.maximum(probabilities[:, ::every].astype(np.float64), _LEAST))
-    sound = np.isfinite(logits).all((1, 2))
+    sound: np.ndarray = np.isfinite(logits).all((1, 2))  # type: ignore[assignment]
     if not mass.sum() > 0:
         return np.ones(len(logits))
     mass = mass / mass.sum()
