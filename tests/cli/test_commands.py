@@ -95,7 +95,7 @@ def test_the_options_reach_fit(tutti, fitted):
         --series s --gap 2 --no-header --kind a=b=category --keep k --drop d --drop e --delimiter ;
         --task binary --metric auc --optimizer sgd --schedule cosine --epochs 20 --batch-size 64
         --learning-rate 0.1 --learning-rate 0.01 --weight-decay 0 --class-weight balanced --no-rungs
-        --executor looped"""
+        --executor looped --precision bfloat16 --across spread"""
     code, _, err = tutti(
         *words.split(),
         "--model",
@@ -110,6 +110,8 @@ def test_the_options_reach_fit(tutti, fitted):
         "seed": 3,
         "folds": 4,
         "executor": "looped",
+        "precision": "bfloat16",
+        "across": "spread",
         "budget": "60s",
         "test": "t.csv",
         "time": "when",
