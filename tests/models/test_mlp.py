@@ -124,7 +124,7 @@ def test_a_row_does_not_feel_its_neighbours_in_evaluation() -> None:
 )
 def test_a_config_survives_json(config: models.Model) -> None:
     text = json.dumps(config.to_json())
-    assert core.configure("model", models.MODELS, json.loads(text)) == config
+    assert core.configure("model", models.MODELS["table"], json.loads(text)) == config
 
 
 @pytest.mark.parametrize("shape", [core.TableShape(numbers=0, levels=(3, 200)), core.TableShape(numbers=2)], ids=repr)
@@ -157,7 +157,7 @@ def test_tables_without_numbers_or_without_categories(shape: core.TableShape) ->
         (lambda: models.MLP(encoding="ple", bins=0), "at least one bin"),
         (lambda: models.TabM(replicas=1), "model 'mlp'"),
         (lambda: models.Linear(expansion="polynom"), "Did you mean 'polynomial'"),
-        (lambda: core.configure("model", models.MODELS, {"name": "resmpl"}), "Did you mean 'resmlp'"),
+        (lambda: core.configure("model", models.MODELS["table"], {"name": "resmpl"}), "Did you mean 'resmlp'"),
     ],
 )
 def test_mistakes_are_named(build: object, message: str) -> None:

@@ -1,4 +1,4 @@
-"""What a sample of a table is: its columns, their kinds and their roles."""
+"""What a sample is: columns with their kinds and roles, and what stands beside them."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from tutti.core._errors import InputError, unknown
+from tutti.core._shapes import Shape, TableShape, shape_from_json
 
 
 class Kind(StrEnum):
@@ -71,24 +72,16 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableShape:
-    """What a network must know of a table: how many numeric features, and how many codes each category has.
-
-    `levels[j]` counts all codes of category j, with 0 (never seen) and 1 (missing) among them. `missing` lists the
-    numeric features that get an indicator: the first feature of each column in which values are missing.
-    """
-
-    numbers: int
-    levels: tuple[int, ...] = ()
-    missing: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Schema:
-    """The columns of a table in their order. Column names are unique."""
+    """What a sample is: the columns of a table in their order, with unique names, and what stands beside them.
+
+    sample: of images, signals, texts, graphs or sets, how new ones are read, as JSON values (data.Sample.to_json);
+    the columns then hold the target, groups, times and weights only. None for a table.
+    """
 
     columns: tuple[Column, ...]
     rows: int
+    sample: Mapping[str, Any] | None = None
 
     def __getitem__(self, name: str) -> Column:
         for column in self.columns:
@@ -115,7 +108,14 @@ class Schema:
         return tuple(c for c in self.inputs if c.kind == Kind.CATEGORY)
 
     @property
-    def shape(self) -> TableShape:
+    def kind(self) -> str:
+        """The kind of data."""
+        return self.shape.kind
+
+    @property
+    def shape(self) -> Shape:
+        if self.sample is not None:
+            return shape_from_json(self.sample["shape"])
         levels = tuple(len(c.levels) + 2 for c in self.categories)
         place = {name: i for i, name in enumerate(self.numbers)}
         missing = tuple(place[c.features[0]] for c in self.inputs if c.features and c.missing)
@@ -128,11 +128,13 @@ class Schema:
         return replace(self, columns=columns)
 
     def to_json(self) -> dict[str, Any]:
-        return {"rows": self.rows, "columns": [c.to_json() for c in self.columns]}
+        columns = [c.to_json() for c in self.columns]
+        return {"rows": self.rows, "columns": columns, "sample": None if self.sample is None else dict(self.sample)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Schema":
         try:
-            return cls(columns=tuple(Column.from_json(c) for c in data["columns"]), rows=data["rows"])
+            columns = tuple(Column.from_json(c) for c in data["columns"])
+            return cls(columns=columns, rows=data["rows"], sample=data["sample"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"This schema cannot be read: {error}.") from error

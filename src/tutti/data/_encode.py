@@ -12,6 +12,9 @@ from tutti.data._convert import as_numbers, as_times
 from tutti.data._features import category_codes, numeric_features
 from tutti.data._kinds import without_infinities
 from tutti.data._read import stack, weights
+from tutti.data._read_sample import beside
+from tutti.data._readers import reader_of
+from tutti.data._reading import Reading
 from tutti.data._sources import Frame, load
 from tutti.data._table import Table
 from tutti.data._targets import Targets, labels, read_targets
@@ -24,11 +27,12 @@ def encode(
     source: Any,
     *,
     target: bool = False,
-    header: bool | None = None,
-    delimiter: str | None = None,
+    reading: Reading | None = None,
     name: str | None = None,
 ) -> Table:
     """Reads new data as `schema` says: the same columns, kinds, levels and features, and the schema itself.
+
+    Images, signals, texts, graphs and sets are read as their description in the schema says.
 
     Columns are matched by name, in any order; sources without names by position (all columns of the schema, or
     all but its targets). Columns that the schema lacks give a notice; columns that it needs and the data lack
@@ -37,10 +41,13 @@ def encode(
 
     target: True reads targets, times, groups, series and weights too. Then rows without a target are set aside
     with a finding, and labels that the schema does not know raise.
-    header: whether a text file names its columns; by default it does, unless the columns of the schema are
-    numbered and the first row is not these numbers.
+    reading: how the fitted data were read. A text file names its columns unless reading.header is False; where the
+    columns of the schema are numbered, that is seen from the first row.
     """
-    frame = load(source, header=_header(schema) if header is None else header, delimiter=delimiter)
+    reading = reading or Reading()
+    if schema.sample is not None:
+        return _encode_sample(schema, source, reading, target, name)
+    frame = load(source, header=_header(schema) if reading.header else False, delimiter=reading.delimiter)
     _align(frame, schema)
     _refuse_missing(frame, _needed(schema, target))
     findings = [*frame.findings, *_extra(frame, schema)]
@@ -64,6 +71,39 @@ def encode(
         weight=beside.get(Role.WEIGHT),
         findings=(*findings, *more),
         source=name or frame.source,
+    )
+
+
+def _encode_sample(schema: Schema, source: Any, reading: Reading, target: bool, name: str | None) -> Table:
+    """New samples of the schema's kind, with the columns that stand beside them where `target` asks for these."""
+    assert schema.sample is not None
+    found = reader_of(schema.sample).encode(schema.sample, source, reading)
+    frame, sample, findings = beside(found), found.sample, list(found.findings)
+    labels: Shaped[np.ndarray, " rows ..."] | None = found.dense if target else None
+    if target and found.dense is None:
+        _align(frame, schema)
+        _refuse_missing(frame, _needed(schema, target))
+        targets = _targets(frame, schema)
+        labels = targets.values[~targets.absent]
+        findings += targets.findings
+        if targets.absent.any():
+            findings.append(_without_absent(frame, targets))
+            sample = sample.take(np.flatnonzero(~targets.absent))
+    other = _beside(frame, schema) if target else {}
+    rows = len(sample)
+    return Table(
+        schema=schema,
+        numbers=np.zeros((rows, 0), np.float32),
+        codes=np.zeros((rows, 0), np.int32),
+        target=labels,
+        time=other.get(Role.TIME),
+        group=other.get(Role.GROUP),
+        series=other.get(Role.SERIES),
+        weight=other.get(Role.WEIGHT),
+        sample=sample,
+        task=found.task,
+        findings=tuple(findings),
+        source=name or found.source,
     )
 
 

@@ -13,6 +13,10 @@ from tutti.data._convert import as_numbers
 from tutti.data._declared import Declared, Name, declare
 from tutti.data._features import category_codes, numeric_features
 from tutti.data._kinds import FEW_ROWS, Settled, absent_rows, missing, settle
+from tutti.data._read_sample import beside, dense_table, unused_aside
+from tutti.data._readers import reader_for
+from tutti.data._reading import Reading
+from tutti.data._sample import Found
 from tutti.data._sources import Frame, load
 from tutti.data._table import Table
 from tutti.data._targets import Targets, labels, read_targets
@@ -29,7 +33,7 @@ def read(
     source: Any,
     *,
     target: Name | Sequence[Name] | None = None,
-    header: bool = True,
+    reading: Reading | None = None,
     kinds: Mapping[Name, str] | None = None,
     keep: Sequence[Name] = (),
     drop: Sequence[Name] = (),
@@ -37,37 +41,45 @@ def read(
     group: Name | None = None,
     series: Name | None = None,
     weight: Name | None = None,
-    delimiter: str | None = None,
     name: str | None = None,
     task_kind: str | None = None,
 ) -> Table:
-    """Reads a source, decides what each column means, and says why.
+    """Reads a source of any kind of data, decides what each column means, and says why.
 
     source: a path (CSV, TSV, JSON or JSON lines, also gzipped; Parquet, Arrow, NPZ, NPY), a pandas, polars or
         Arrow frame, a NumPy array or torch tensor, a pair (X, y), a dict of columns, or a bundled name ("iris").
     target: the column(s) to predict, by name or number (negative from the end). Several: several outputs.
         Not needed for pairs and bundled sets.
-    header: False where the first row of a text file is data; columns are then named "0", "1", ….
+    reading: what the user said about how to read: the kind of data, the column of texts, the edges …; with
+        header=False the first row of a text file is data, and columns are named "0", "1", ….
     kinds: {column: kind}, overriding what is inferred: "number", "boolean", "category", "datetime" (or
         "datetime:%d/%m/%Y"), or "text", "identifier", "constant", which set the column aside.
     keep: columns to use though they would be set aside. drop: columns to set aside.
     time, group, series, weight: columns with these roles. The series key is a category feature too, a time
         column of dates gives its calendar (month, weekday, hour) but not its trend; group and weight give none.
-    delimiter: of text files, where sniffing goes wrong. name: what reports call the data.
+    name: what reports call the data.
     task_kind: "regression" insists on numbers in the target; other values change nothing here.
 
     Rows without a target or without a time are set aside with a finding. Infinite values count as missing.
     Raises InputError for whatever cannot be read.
     """
-    frame = load(source, header=header, delimiter=delimiter)
-    _refuse_single_column(frame)
+    reading = reading or Reading()
+    reader = reader_for(source, reading)
+    found = None if reader is None else reader.read(source, reading)
+    frame = load(source, header=reading.header, delimiter=reading.delimiter) if found is None else beside(found)
+    if found is None:
+        _refuse_single_column(frame)
     roles = {Role.TIME: time, Role.GROUP: group, Role.SERIES: series, Role.WEIGHT: weight}
     declared = declare(frame, target=target, roles=roles, kinds=kinds or {}, keep=keep, drop=drop)
+    if found is not None:
+        declared = unused_aside(frame, declared)
+        if found.dense is not None:
+            return dense_table(found, declared, name)
     told = {n: declared.kinds[n][0] for n in declared.targets if n in declared.kinds}
     wanted = {n: frame.columns[n] for n in declared.targets}
     targets = read_targets(wanted, told, regression=task_kind == "regression")
     used = _used_rows(frame, declared, targets)
-    return _Reader(frame, declared, targets, used).table(name or frame.source)
+    return _Reader(frame, declared, targets, used, found).table(name or frame.source)
 
 
 def _refuse_single_column(frame: Frame) -> None:
@@ -116,8 +128,15 @@ def _time_values(name: str, column: pa.ChunkedArray, declared: Declared) -> Sett
 class _Reader:
     """Goes through the columns once, lets go of each after it is read, and collects what a Table needs."""
 
-    def __init__(self, frame: Frame, declared: Declared, targets: Targets, used: Bool[np.ndarray, " rows"]) -> None:
-        self.frame, self.declared, self.targets, self.used = frame, declared, targets, used
+    def __init__(
+        self,
+        frame: Frame,
+        declared: Declared,
+        targets: Targets,
+        used: Bool[np.ndarray, " rows"],
+        found: Found | None = None,
+    ) -> None:
+        self.frame, self.declared, self.targets, self.used, self.found = frame, declared, targets, used, found
         self.rows = int(used.sum())
         self.mask = None if used.all() else pa.array(used)
         self.columns: list[Column] = []
@@ -135,10 +154,15 @@ class _Reader:
                 self.columns.append(described[name])
                 continue
             self._column(name, column if self.mask is None else column.filter(self.mask), role)
-        schema = Schema(columns=tuple(self.columns), rows=self.rows)
-        self._notice_set_aside()
-        if not self.numbers and not self.codes:
-            raise self._nothing_left()
+        sample = None if self.found is None else self.found.sample
+        if sample is not None and self.mask is not None:
+            sample = sample.take(np.flatnonzero(self.used))
+        description = None if sample is None else sample.to_json()
+        schema = Schema(columns=tuple(self.columns), rows=self.rows, sample=description)
+        if sample is None:
+            self._notice_set_aside()
+            if not self.numbers and not self.codes:
+                raise self._nothing_left()
         self._notice_shape(schema)
         return Table(
             schema=schema,
@@ -149,6 +173,8 @@ class _Reader:
             group=self.beside.get(Role.GROUP),
             series=self.beside.get(Role.SERIES),
             weight=self.beside.get(Role.WEIGHT),
+            sample=sample,
+            task=None if self.found is None else self.found.task,
             findings=tuple(self.findings),
             source=source,
         )
@@ -188,9 +214,11 @@ class _Reader:
         if role == Role.TIME:
             assert isinstance(values, Times | Numbers)
             self.beside[role] = values.values
-            described = replace(described, features=calendar(described.features) if isinstance(values, Times) else ())
+            use = isinstance(values, Times) and self.found is None
+            described = replace(described, features=calendar(described.features) if use else ())
         if role == Role.ASIDE:
-            described = replace(described, role=role, note="dropped on request", features=(), levels=())
+            note = "not used beside the samples" if self.found else "dropped on request"
+            described = replace(described, role=role, note=note, features=(), levels=())
         elif described.role != Role.ASIDE:
             described = replace(described, role=role)
         self.columns.append(described)

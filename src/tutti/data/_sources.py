@@ -109,6 +109,11 @@ def _from_pairs(names: list[str], columns: list[Any], source: str) -> Frame:
     return Frame({name: _chunked(c) for name, c in zip(names, columns, strict=True)}, source)
 
 
+def columns_of(values: Mapping[str, Any]) -> dict[str, pa.ChunkedArray]:
+    """Named values, one per row, as arrow data."""
+    return {name: _chunked(_arrow(each, name)) for name, each in values.items()}
+
+
 def _chunked(column: Any) -> pa.ChunkedArray:
     """One chunked column; views and extension types as the plain type beneath."""
     if isinstance(column, pa.Array):

@@ -1,4 +1,4 @@
-"""A table as read: what a network eats, what it must predict, and what splits and checks need beside it."""
+"""The data as read: what a network eats, what it must predict, and what splits and checks need beside it."""
 
 import hashlib
 import json
@@ -7,14 +7,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+import torch
+from jaxtyping import Float, Int, Shaped, UInt64
+from torch import Tensor, nn
 
-from tutti.core import Finding, Schema
+from tutti.core import Finding, Rows, Schema
+from tutti.data._fit import fit_front
+from tutti.data._row_content import duplicate_groups, first_alike, row_hashes
+from tutti.data._sample import Sample
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """One table in memory; row i of every array is the same sample.
+    """The rows of one source; row i of every array is the same sample.
 
     numbers: numeric features in raw units, float32, NaN where missing; columns as `schema.numbers`.
     codes: categories, int32: 0 never seen (or too rare to keep), 1 missing, level i of the column → i + 2;
@@ -23,6 +28,8 @@ class Table:
         [rows] for one target column, [rows, targets] for several; None where there is no target.
     time: datetime64[us], or float64 where the time column holds numbers. group, series: object arrays of str
         (a missing value is ""). weight: float64, finite and not negative. None where no column has the role.
+    sample: images, signals, texts, graphs or sets, one per row; then there are no numbers and no codes ([rows, 0]).
+    task: the kind of the task where the reader knows it (masks, forecasts, language), else None.
     findings: what the reader saw. source: a short name of where the data came from.
     """
 
@@ -34,12 +41,44 @@ class Table:
     group: Shaped[np.ndarray, " rows"] | None = None
     series: Shaped[np.ndarray, " rows"] | None = None
     weight: Float[np.ndarray, " rows"] | None = None
+    sample: Sample | None = None
+    task: str | None = None
     findings: tuple[Finding, ...] = ()
     source: str = ""
 
     @property
     def rows(self) -> int:
         return len(self.numbers)
+
+    @property
+    def kind(self) -> str:
+        """The kind of data."""
+        return "table" if self.sample is None else self.sample.kind
+
+    def inputs(self) -> tuple[Tensor | Rows, ...]:
+        """What a network's forward takes, one per argument, rows first, raw."""
+        if self.sample is not None:
+            return self.sample.inputs()
+        return torch.from_numpy(self.numbers), torch.from_numpy(self.codes)
+
+    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
+        """The network's preprocessing buffers, fitted on these (training) rows and nothing else."""
+        if self.sample is not None:
+            return self.sample.fit(network, rows)
+        return fit_front(network, self.numbers[rows], self.codes[rows])
+
+    def hashes(self, target: Shaped[np.ndarray, "rows ..."] | None = None) -> UInt64[np.ndarray, " rows"]:
+        """64 bits for each row's features, and its target where given: equal exactly where these are."""
+        if self.sample is not None:
+            return row_hashes(self.sample.hashes().view(np.int64), target)
+        return row_hashes(self.numbers, self.codes, target)
+
+    def alike(self) -> Int[np.ndarray, " rows"]:
+        """Ids that are equal where rows must stand on one side of a split; see `duplicate_groups`."""
+        if self.sample is None:
+            return duplicate_groups(self.numbers, self.codes)
+        ids = self.sample.alike()
+        return first_alike(self.sample.hashes()) if ids is None else ids
 
     @cached_property
     def fingerprint(self) -> str:
@@ -55,6 +94,9 @@ class Table:
             if values is not None:
                 digest.update(f"{name} {values.shape} {values.dtype.kind}".encode())
                 digest.update(_content(values))
+        if self.sample is not None:
+            digest.update(json.dumps(self.sample.to_json(), sort_keys=True).encode("utf8"))
+            digest.update(_content(self.sample.hashes()))
         return digest.hexdigest()
 
     def take(self, rows: Int[np.ndarray, " taken"] | Sequence[int]) -> "Table":
@@ -73,6 +115,7 @@ class Table:
             group=pick(self.group),
             series=pick(self.series),
             weight=pick(self.weight),
+            sample=None if self.sample is None else self.sample.take(index),
         )
 
 

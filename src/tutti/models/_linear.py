@@ -6,13 +6,13 @@ from typing import ClassVar
 from torch import nn as torch_nn
 
 from tutti import core, nn
-from tutti.models._table import Model, TableNetwork, build_inputs, check_choice
+from tutti.models._table import TableConfig, TableNetwork, build_inputs, check_choice
 
 EXPANSIONS = ("none", "polynomial", "rbf")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Linear(Model):
+class Linear(TableConfig):
     """output = W φ(x) + b. All categories are one-hot. Starts at 0 unless `init` says otherwise (the loss is convex).
 
     scaling: one of nn.SCALINGS. expansion: what φ is. "none": the scaled numbers. "polynomial": all their monomials

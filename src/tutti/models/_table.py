@@ -1,6 +1,6 @@
 """What all networks for tables share: the front, the learned inputs, and the options for both."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch import nn as torch_nn
 
 from tutti import core, nn
+from tutti.models._model import Model
 
 ENCODINGS = ("none", "ple", "plr", "pbld")
 
@@ -142,8 +143,10 @@ def build_inputs(
     )
 
 
-class Model(core.Config, ABC):
+class TableConfig(Model):
     """A Config of a network for tables."""
+
+    kind: ClassVar[str] = "table"
 
     @abstractmethod
     def build(self, shape: core.TableShape, outputs: int) -> TableNetwork:
@@ -151,7 +154,7 @@ class Model(core.Config, ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableModel(Model):
+class TableModel(TableConfig):
     """Base of the deep networks' Configs: the options of the input side.
 
     scaling: how numbers are scaled, one of nn.SCALINGS. encoding: what each number then becomes:

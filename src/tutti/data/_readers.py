@@ -1,0 +1,45 @@
+"""Which reader a source needs: what the user said, else what the source looks like, else a table's."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tutti.core import InputError, unknown
+from tutti.data._reading import Reading
+from tutti.data._sample import Reader
+
+READERS: dict[str, Reader] = {}
+"""Kind of data -> its reader."""
+
+_ASKED = {
+    "text": "text",
+    "generate": "text",
+    "set": "sets",
+    "edges": "nodes",
+    "smiles": "graphs",
+    "masks": "images",
+    "forecast": "series",
+}
+
+
+def reader_for(source: Any, reading: Reading) -> Reader | None:
+    """The reader of this source; None for a table."""
+    kinds = {kind for name, kind in _ASKED.items() if getattr(reading, name) not in (None, False)}
+    if reading.data is not None:
+        if reading.data != "table" and reading.data not in READERS:
+            raise unknown("kind of data", reading.data, ["table", *READERS])
+        kinds.add(reading.data)
+    if len(kinds) > 1:
+        raise InputError(
+            f"The options ask for {' and for '.join(sorted(kinds))} at once.", fix="Leave out all but one of them."
+        )
+    if kinds:
+        return READERS.get(kinds.pop())
+    return next((reader for reader in READERS.values() if reader.claims(source, reading)), None)
+
+
+def reader_of(description: Mapping[str, Any]) -> Reader:
+    """The reader that reads new samples as a description says."""
+    kind = str(description.get("kind"))
+    if kind not in READERS:
+        raise unknown("kind of data", kind, READERS)
+    return READERS[kind]

@@ -1,0 +1,111 @@
+"""What a kind of data promises beside its columns: images, signals, texts, graphs, sets."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+from jaxtyping import Int, Shaped, UInt64
+from torch import Tensor, nn
+
+from tutti.core import Finding, Rows, Shape, Splits
+from tutti.data._reading import Reading
+
+
+class Sample(ABC):
+    """The samples of one source, row by row, in memory or read when they are asked for. Immutable.
+
+    Row i belongs to row i of the table's columns (target, group, time, weight).
+    """
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def shape(self) -> Shape:
+        """What networks for these samples are built from."""
+
+    @abstractmethod
+    def inputs(self) -> tuple[Tensor | Rows, ...]:
+        """One tensor (or core.Rows) per argument of a network's forward, rows first, raw: nothing is fitted."""
+
+    @abstractmethod
+    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
+        """The network's preprocessing buffers, fitted on these (training) rows alone: name -> value."""
+
+    def equip(self, network: nn.Module) -> None:
+        """Gives a network what all samples share and no weight holds (the edges of one large graph)."""
+        return None
+
+    @abstractmethod
+    def take(self, rows: Int[np.ndarray, " taken"]) -> Self:
+        """The samples of these rows, in this order."""
+
+    @abstractmethod
+    def joined(self, other: Self) -> Self:
+        """These samples with another source's behind them: rows of a test file. Both were read by one description."""
+
+    @abstractmethod
+    def hashes(self) -> UInt64[np.ndarray, " rows"]:
+        """64 bits that stand for the content of each sample: equal exactly where samples are."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """{"kind": …, "shape": shape.to_json(), …}: all that is needed to read new samples alike."""
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """One line that says what was read: "60,000 images, 28 × 28, grey"."""
+
+    def leaks(self, splits: Splits, *, given: bool) -> list[Finding]:
+        """What exact copies do not show: near-duplicates, shared nodes or edges, overlapping windows."""
+        return []
+
+    def alike(self) -> Int[np.ndarray, " rows"] | None:
+        """An id for each sample, equal where our own splits must keep samples on one side; None: equal hashes."""
+        return None
+
+    @abstractmethod
+    def example(self, row: int) -> dict[str, Any]:
+        """A small picture of one sample for the report, as JSON: {"kind": "image", "png": base64, …},
+        {"kind": "signal", "values": [[…]]}, {"kind": "text", "text": …}, {"kind": "graph", "nodes": n, "edges": [[a,
+        b], …]}, {"kind": "points", "points": [[x, y], …]}."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A source as a reader found it.
+
+    columns: what stands beside the samples, one value per row: labels, file names, groups. targets: those that are
+    predicted where the user names none. dense: a target that no column holds, [rows, …]: masks, next tokens, futures;
+    it goes by the name in targets, and `task` is then the kind of its task. source: a short name. findings: what was
+    odd.
+    """
+
+    sample: Sample
+    columns: Mapping[str, Sequence[Any] | Shaped[np.ndarray, " rows"]]
+    targets: tuple[str, ...] = ()
+    dense: Shaped[np.ndarray, "rows ..."] | None = None
+    task: str | None = None
+    source: str = ""
+    findings: tuple[Finding, ...] = field(default=())
+
+
+class Reader(Protocol):
+    """Reads one kind of data. One file, one reader; `_readers.py` lists them."""
+
+    kind: str
+
+    def claims(self, source: Any, reading: Reading) -> bool:
+        """Whether this source looks like this kind, from its type, shape or file names: nothing long is read."""
+
+    def read(self, source: Any, reading: Reading) -> Found:
+        """The source, typed. Raises InputError for what cannot be read."""
+
+    def encode(self, description: Mapping[str, Any], source: Any, reading: Reading) -> Found:
+        """New data, read as `description` (Sample.to_json) says."""
