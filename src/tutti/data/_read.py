@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from tutti.core import Column, Finding, InputError, Kind, Role, Schema
 from tutti.data._convert import as_numbers
@@ -175,9 +175,19 @@ class _Reader:
             weight=self.beside.get(Role.WEIGHT),
             sample=sample,
             task=None if self.found is None else self.found.task,
+            test=None if self.found is None else self._places(self.found.test),
+            validation=None if self.found is None else self._places(self.found.validation),
             findings=tuple(self.findings),
             source=source,
         )
+
+    def _places(self, rows: Int[np.ndarray, " _some"] | None) -> Int[np.ndarray, " _some"] | None:
+        """Where these rows of the source stand among those that are used."""
+        if rows is None:
+            return None
+        mask = np.zeros(len(self.used), dtype=bool)
+        mask[rows] = True
+        return np.flatnonzero(mask[self.used])
 
     def _nothing_left(self) -> InputError:
         aside = [column for column in self.columns if column.role == Role.ASIDE]

@@ -46,6 +46,8 @@ def dense_table(found: Found, declared: Declared, name: str | None) -> Table:
         group=None if groups is None else np.asarray(found.columns[groups]).astype(str).astype(object),
         sample=found.sample,
         task=found.task,
+        test=found.test,
+        validation=found.validation,
         findings=found.findings,
         source=name or found.source,
     )

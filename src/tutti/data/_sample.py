@@ -37,6 +37,11 @@ class Sample(ABC):
     def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
         """The network's preprocessing buffers, fitted on these (training) rows alone: name -> value."""
 
+    def settled(self, rows: Int[np.ndarray, " train"]) -> Self:
+        """These samples once the outer training rows are known: where a vocabulary is learnt from them, for one.
+        Shape, inputs and to_json are asked for after it."""
+        return self
+
     def equip(self, network: nn.Module) -> None:
         """Gives a network what all samples share and no weight holds (the edges of one large graph)."""
         return None
@@ -83,7 +88,8 @@ class Found:
 
     columns: what stands beside the samples, one value per row: labels, file names, groups. targets: those that are
     predicted where the user names none. dense: a target that no column holds, [rows, …]: masks, next tokens, futures;
-    it goes by the name in targets, and `task` is then the kind of its task. source: a short name. findings: what was
+    it goes by the name in targets, and `task` is then the kind of its task. test, validation: rows that the source
+    itself sets apart (x_test of an NPZ, a published split); a given validation part is the one fold. source: a short name. findings: what was
     odd.
     """
 
@@ -92,6 +98,8 @@ class Found:
     targets: tuple[str, ...] = ()
     dense: Shaped[np.ndarray, "rows ..."] | None = None
     task: str | None = None
+    test: Int[np.ndarray, " test"] | None = None
+    validation: Int[np.ndarray, " validation"] | None = None
     source: str = ""
     findings: tuple[Finding, ...] = field(default=())
 

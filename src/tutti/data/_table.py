@@ -30,6 +30,7 @@ class Table:
         (a missing value is ""). weight: float64, finite and not negative. None where no column has the role.
     sample: images, signals, texts, graphs or sets, one per row; then there are no numbers and no codes ([rows, 0]).
     task: the kind of the task where the reader knows it (masks, forecasts, language), else None.
+    test, validation: rows that the source itself sets apart, or None.
     findings: what the reader saw. source: a short name of where the data came from.
     """
 
@@ -43,6 +44,8 @@ class Table:
     weight: Float[np.ndarray, " rows"] | None = None
     sample: Sample | None = None
     task: str | None = None
+    test: Int[np.ndarray, " test"] | None = None
+    validation: Int[np.ndarray, " validation"] | None = None
     findings: tuple[Finding, ...] = ()
     source: str = ""
 
@@ -59,7 +62,19 @@ class Table:
         """What a network's forward takes, one per argument, rows first, raw."""
         if self.sample is not None:
             return self.sample.inputs()
-        return torch.from_numpy(self.numbers), torch.from_numpy(self.codes)
+        return torch.from_numpy(self.numbers), torch.from_numpy(self.codes).long()
+
+    def settled(self, train: Int[np.ndarray, " train"]) -> "Table":
+        """These rows once it is known which of them train: a vocabulary is learnt from those alone."""
+        if self.sample is None:
+            return self
+        sample = self.sample.settled(train)
+        return replace(self, sample=sample, schema=replace(self.schema, sample=sample.to_json()))
+
+    def equip(self, network: nn.Module) -> None:
+        """Gives a network what all samples share and no weight holds."""
+        if self.sample is not None:
+            self.sample.equip(network)
 
     def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
         """The network's preprocessing buffers, fitted on these (training) rows and nothing else."""
@@ -108,6 +123,8 @@ class Table:
 
         return replace(
             self,
+            test=None,
+            validation=None,
             numbers=self.numbers[index],
             codes=self.codes[index],
             target=pick(self.target),
