@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from jaxtyping import Int, Shaped, UInt64
@@ -37,7 +37,7 @@ class Sample(ABC):
     def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
         """The network's preprocessing buffers, fitted on these (training) rows alone: name -> value."""
 
-    def settled(self, rows: Int[np.ndarray, " train"]) -> Self:
+    def settled(self, rows: Int[np.ndarray, " train"]) -> "Sample":
         """These samples once the outer training rows are known: where a vocabulary is learnt from them, for one.
         Shape, inputs and to_json are asked for after it."""
         return self
@@ -47,11 +47,11 @@ class Sample(ABC):
         return None
 
     @abstractmethod
-    def take(self, rows: Int[np.ndarray, " taken"]) -> Self:
+    def take(self, rows: Int[np.ndarray, " taken"]) -> "Sample":
         """The samples of these rows, in this order."""
 
     @abstractmethod
-    def joined(self, other: Self) -> Self:
+    def joined(self, other: Any) -> "Sample":
         """These samples with another source's behind them: rows of a test file. Both were read by one description."""
 
     @abstractmethod
