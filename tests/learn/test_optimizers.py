@@ -152,7 +152,7 @@ def test_the_grid_is_scaled_for_each_optimizer() -> None:
     assert [s.optimizer for s in made] == ["adam"] * 4 + ["sgd"] * 4
     assert {s.learning_rate for s in made[:4]} == {1e-3, 1 / 300}
     assert {(s.learning_rate, s.weight_decay) for s in made[4:]} == {(r, d) for r in (0.1, 0.333) for d in (0, 1e-3)}
-    again = Grid.around(made, Setting())
+    again = Grid.around(made)
     assert len(again.settings()) == 8
     grown = grid.grow(made[-1], made)
     assert [s.optimizer for s in grown] == ["sgd", "sgd"]

@@ -20,6 +20,23 @@ def fit(
     weight: o.Weight = None,
     no_header: o.NoHeader = False,
     delimiter: o.Delimiter = None,
+    data: o.Data = None,
+    text: o.TextColumn = None,
+    set: o.SetColumn = None,
+    edges: o.Edges = None,
+    smiles: o.Smiles = None,
+    masks: o.Masks = None,
+    target_from: o.TargetFrom = None,
+    forecast: o.Forecast = None,
+    horizon: o.Horizon = None,
+    window: o.Window = None,
+    generate: o.Generate = False,
+    vocabulary: o.Vocabulary = None,
+    unit: o.Unit = None,
+    size: o.Size = None,
+    length: o.Length = None,
+    rate: o.Rate = None,
+    skip: o.Skip = False,
     folds: o.Folds = 5,
     test: o.Test = None,
     test_size: o.TestSize = None,
@@ -48,7 +65,7 @@ def fit(
     quiet: o.Quiet = False,
     resume: o.Resume = None,
 ) -> None:
-    """Tune, cross-validate, compare, judge and save a network for a table."""
+    """Tune, cross-validate, compare, judge and save a network: for a table, images, signals, text, graphs, sets."""
     given = dict(locals())  # first of all: every option, by its name
     began = time_module.monotonic()  # the budget is of the whole command, loading included
     from tutti.cli._observers import observe, stop_if_interrupted
@@ -95,6 +112,9 @@ def _wanted(given: dict[str, Any]) -> dict[str, Any]:
     wanted["rungs"] = not wanted.pop("no_rungs")
     wanted["learning_rates"] = wanted.pop("learning_rate")
     wanted["weight_decays"] = wanted.pop("weight_decay")
+    forecast = wanted["forecast"]
+    wanted["forecast"] = forecast[0] if forecast and len(forecast) == 1 else forecast
+    wanted["size"] = _size(wanted["size"])
     for name in ("model", "optimizer", "schedule"):
         wanted[name] = _config(f"--{name}", wanted[name])
     if wanted["test_size"] is None:
@@ -117,6 +137,18 @@ def _pairs(given: list[str] | None) -> dict[str, str] | None:
             raise InputError(f"--kind is {text!r}; expected COLUMN=KIND.", fix="For example: --kind zip=category")
         pairs[column] = kind
     return pairs
+
+
+def _size(given: str | None) -> tuple[int, int] | None:
+    """(32, 48) for "32x48"; (32, 32) for "32"."""
+    if given is None:
+        return None
+    parts = given.lower().split("x")
+    if not all(part.isdigit() and int(part) for part in parts) or len(parts) > 2:
+        from tutti.core import InputError
+
+        raise InputError(f"--size is {given!r}; expected HEIGHTxWIDTH.", fix="For example: --size 64x64")
+    return int(parts[0]), int(parts[-1])
 
 
 def _config(flag: str, given: str | None) -> str | dict[str, Any] | None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 _DATA = "What the columns are"
+_KIND = "What a sample is, where it is no row of a table"
 _SPLITS = "How it is judged"
 _MODEL = "What is trained"
 _OUTPUT = "What comes out"
@@ -17,8 +18,8 @@ def _option(*flags: str, panel: str, text: str, value: str | None = None) -> Any
 Source = Annotated[
     str | None,
     typer.Argument(
-        help="A file (CSV, TSV, Parquet, Arrow, JSON lines, NPZ), or the name of a data set that comes with"
-        " scikit-learn: digits, iris, wine, breast_cancer, diabetes.",
+        help="A file (CSV, TSV, Parquet, Arrow, JSON lines, NPZ, .ts), a folder of images or recordings, or the name of"
+        " a data set that comes with scikit-learn: digits, iris, wine, breast_cancer, diabetes.",
         show_default=False,
     ),
 ]
@@ -57,6 +58,63 @@ Delimiter = Annotated[
     str | None,
     _option("--delimiter", panel=_DATA, value="TEXT", text="What separates the fields; detected by default."),
 ]
+Data = Annotated[
+    str | None,
+    _option(
+        "--data",
+        panel=_KIND,
+        value="KIND",
+        text="Where the guess is wrong: table, images, signals, text, graphs, nodes, sets or series.",
+    ),
+]
+TextColumn = Annotated[str | None, _option("--text", panel=_KIND, value="COLUMN", text="The column of texts.")]
+SetColumn = Annotated[
+    str | None, _option("--set", panel=_KIND, value="COLUMN", text="The column that says to which set a row belongs.")
+]
+Edges = Annotated[
+    str | None, _option("--edges", panel=_KIND, value="FILE", text="The edges of the graph whose nodes the data are.")
+]
+Smiles = Annotated[
+    str | None, _option("--smiles", panel=_KIND, value="COLUMN", text="The column of molecules, as SMILES.")
+]
+Masks = Annotated[
+    str | None, _option("--masks", panel=_KIND, value="FOLDER", text="The masks of the images: what to segment.")
+]
+TargetFrom = Annotated[
+    str | None,
+    _option(
+        "--target-from",
+        panel=_KIND,
+        value="PATTERN",
+        text='Names within file names become columns: "{label}_{speaker}_*.wav".',
+    ),
+]
+Forecast = Annotated[
+    list[str] | None,
+    _option("--forecast", panel=_KIND, value="COLUMN", text="What of a time series to forecast. May be repeated."),
+]
+Horizon = Annotated[int | None, _option("--horizon", panel=_KIND, value="N", text="How many steps ahead.")]
+Window = Annotated[int | None, _option("--window", panel=_KIND, value="N", text="How many steps are looked back on.")]
+Generate = Annotated[bool, _option("--generate", panel=_KIND, text="A language model of the text; see tutti sample.")]
+Vocabulary = Annotated[
+    int | None, _option("--vocabulary", panel=_KIND, value="N", text="How many tokens texts are cut into, at most.")
+]
+Unit = Annotated[
+    str | None,
+    _option("--unit", panel=_KIND, value="NAME", text="What a token is: word, wordpiece, bpe or character."),
+]
+Size = Annotated[
+    str | None,
+    _option("--size", panel=_KIND, value="HxW", text="The size that images are brought to, such as 64x64."),
+]
+Length = Annotated[
+    int | None,
+    _option("--length", panel=_KIND, value="N", text="The most tokens of a text, or samples of a signal, kept."),
+]
+Rate = Annotated[
+    float | None, _option("--rate", panel=_KIND, value="HZ", text="Samples a second that signals are brought to.")
+]
+Skip = Annotated[bool, _option("--skip", panel=_KIND, text="Leave out files that cannot be read.")]
 Folds = Annotated[
     int, _option("--folds", panel=_SPLITS, value="N", text="Folds of the cross-validation; 5 by default.")
 ]

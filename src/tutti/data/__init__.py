@@ -11,6 +11,7 @@ from tutti.data._leaks import find_leaks as find_leaks
 from tutti.data._mapped import MappedRows as MappedRows
 from tutti.data._read import read as read
 from tutti.data._readers import READERS as READERS
+from tutti.data._reading import READING_NAMES as READING_NAMES
 from tutti.data._reading import Reading as Reading
 from tutti.data._row_content import duplicate_groups as duplicate_groups
 from tutti.data._sample import Found as Found

@@ -6,29 +6,22 @@ import os
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import UInt64
 
 from tutti.core import Finding, InputError
-from tutti.data._row_content import row_hashes
 from tutti.runs import write_atomic
 
 LEDGER = "test_rows.json"
 _FORMAT = 1
 
 
-def fingerprint_rows(
-    numbers: Float[np.ndarray, "rows number"],
-    codes: Int[np.ndarray, "rows category"],
-    target: Shaped[np.ndarray, "rows ..."],
-    rows: Int[np.ndarray, " test"],
-) -> str:
-    """16 hexadecimal digits that stand for the content of these rows (features and target), in any order.
+def fingerprint_rows(hashes: UInt64[np.ndarray, " test"]) -> str:
+    """16 hexadecimal digits that stand for the content of rows (Table.hashes, with the target), in any order.
 
-    The start of the SHA-256 of their sorted 64-bit hashes (`row_hashes`): the same on every machine, and no row can
-    be read from it. It changes with any value, and with the columns that are features.
+    The start of the SHA-256 of their sorted 64-bit hashes: the same on every machine, and no row can be read from it.
+    It changes with any value, and with the columns that are features.
     """
-    hashes = np.sort(row_hashes(numbers[rows], codes[rows], target[rows]))
-    return hashlib.sha256(hashes.astype("<u8").tobytes()).hexdigest()[:16]
+    return hashlib.sha256(np.sort(hashes).astype("<u8").tobytes()).hexdigest()[:16]
 
 
 def looked_at(folder: Path, fingerprint: str) -> int:

@@ -1,15 +1,16 @@
 """Leaks: what would make a score better than it will be on new data, looked for before anything is trained."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int, Shaped
 
 from tutti.core import Finding, Severity, Splits
 from tutti.data._declaration import Rows, number_groups
 from tutti.data._near_copies import near_copies
-from tutti.data._row_content import copied_rows, few_combinations, first_alike, row_hashes
+from tutti.data._row_content import copied_rows, few_combinations, first_alike
+from tutti.data._table import Table
 from tutti.data._target_copy import Agreement, give_away
 
 MEANINGLESS = 0.5  # the share of judged rows that copy a training row, from which a given split is refused
@@ -31,23 +32,17 @@ class LeakReport:
 
 
 def find_leaks(
-    numbers: Float[np.ndarray, "rows number"],
-    codes: Int[np.ndarray, "rows category"],
-    target: Shaped[np.ndarray, " rows"] | Shaped[np.ndarray, "rows outputs"],
+    table: Table,
+    target: Shaped[np.ndarray, " rows"] | Shaped[np.ndarray, "rows outputs"] | Shaped[np.ndarray, "rows ..."],
     splits: Splits,
     *,
-    feature_names: Sequence[str],
-    category_names: Sequence[str],
     keep: Collection[str] = (),
-    groups: Shaped[np.ndarray, " rows"] | None = None,
-    time: Shaped[np.ndarray, " rows"] | None = None,
     given: bool = False,
 ) -> LeakReport:
     """Looks for leaks in a table and its splits.
 
-    numbers (NaN is missing) and codes are the features, named by `feature_names` and `category_names`; target is
-    encoded: whole numbers are classes, floats are values, or 0/1 for each of several labels. groups and time as for
-    `declare_splits`. given: the test or the folds came from the user.
+    target is encoded: whole numbers are classes, floats are values, or 0/1 for each of several labels. given: the
+    test or the folds came from the user.
 
     - `duplicate-rows`: rows of the test, or of a fold's validation, that repeat a training row. A notice below 1 % of
       them, and where rows must repeat (`few_combinations`); else a warning; refused where the splits are given and it
@@ -59,14 +54,18 @@ def find_leaks(
     - `target-copy`: a column that reproduces the target (or one of several), by `give_away` on the training rows. A
       warning; the column is to be set aside, unless `keep` names it. `near-copy`: nearly so. A notice.
     """
-    alike, exact = first_alike(row_hashes(numbers, codes)), first_alike(row_hashes(numbers, codes, target))
-    findings = _repeats(alike, exact, splits, natural=few_combinations(numbers, codes), given=given)
-    findings += near_copies(numbers, codes, splits)
-    if groups is not None:
-        findings += _groups_across(number_groups(groups)[0], splits, given=given)
-    if time is not None and given:
-        findings += _time_disorder(time, splits)
-    copies, aside = _copies(numbers, codes, target, splits, [*feature_names, *category_names], keep)
+    alike, exact = first_alike(table.hashes()), first_alike(table.hashes(target))
+    natural = table.sample is None and few_combinations(table.numbers, table.codes)
+    findings = _repeats(alike, exact, splits, natural=natural, given=given)
+    if table.sample is None:
+        findings += near_copies(table.numbers, table.codes, splits)
+    else:
+        findings += table.sample.leaks(splits, given=given)
+    if table.group is not None:
+        findings += _groups_across(number_groups(table.group)[0], splits, given=given)
+    if table.time is not None and given:
+        findings += _time_disorder(table.time, splits)
+    copies, aside = ([], ()) if table.sample is not None else _copies(table, target, splits, keep)
     repeated = int((exact != np.arange(len(exact))).sum())
     return LeakReport(findings=(*findings, *copies), columns_to_set_aside=aside, repeated_rows=repeated)
 
@@ -139,18 +138,14 @@ def _time_disorder(time: Shaped[np.ndarray, " rows"], splits: Splits) -> list[Fi
 
 
 def _copies(
-    numbers: Float[np.ndarray, "rows number"],
-    codes: Int[np.ndarray, "rows category"],
-    target: Shaped[np.ndarray, "rows ..."],
-    splits: Splits,
-    names: Sequence[str],
-    keep: Collection[str],
+    table: Table, target: Shaped[np.ndarray, "rows ..."], splits: Splits, keep: Collection[str]
 ) -> tuple[list[Finding], tuple[str, ...]]:
     """Columns that give the target away, and those of them that are to be set aside."""
+    names = [*table.schema.numbers, *(c.name for c in table.schema.categories)]
     train = splits.train
     targets = _separate(target[train].reshape(len(train), -1))
     findings, aside = [], []
-    for name, column in zip(names, [*numbers.T, *codes.T], strict=True):
+    for name, column in zip(names, [*table.numbers.T, *table.codes.T], strict=True):
         values = column[train]
         found = [f for f in (give_away(values, single, len(names)) for single in targets) if f is not None]
         if not found:

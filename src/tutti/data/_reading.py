@@ -43,4 +43,4 @@ class Reading:
     skip: bool = False
 
 
-NAMES = tuple(f.name for f in fields(Reading))
+READING_NAMES = tuple(f.name for f in fields(Reading))

@@ -1,5 +1,7 @@
 """Rows as content: which rows are the same, whatever their place in the table."""
 
+import hashlib
+
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt64
 
@@ -40,6 +42,12 @@ def row_hashes(*parts: Shaped[np.ndarray, " rows ..."] | None) -> UInt64[np.ndar
         for column in part.T:
             hashes = _mix((hashes + _GOLDEN) ^ _bits(column))
     return hashes
+
+
+def content_hashes(rows: Shaped[np.ndarray, "rows ..."]) -> UInt64[np.ndarray, " rows"]:
+    """The first 64 bits of BLAKE2b of each row's bytes: for rows of many numbers, compared as they are stored."""
+    digests = (hashlib.blake2b(np.ascontiguousarray(row).tobytes(), digest_size=8).digest() for row in rows)
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
 def first_alike(hashes: UInt64[np.ndarray, " rows"]) -> Int[np.ndarray, " rows"]:

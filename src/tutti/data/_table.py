@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from tutti.core import Finding, Rows, Schema
 from tutti.data._fit import fit_front
-from tutti.data._row_content import duplicate_groups, first_alike, row_hashes
+from tutti.data._row_content import content_hashes, duplicate_groups, first_alike, row_hashes
 from tutti.data._sample import Sample
+
+MANY_OUTPUTS = 256  # numbers in a row's target, from which it is hashed as bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,8 @@ class Table:
 
     def hashes(self, target: Shaped[np.ndarray, "rows ..."] | None = None) -> UInt64[np.ndarray, " rows"]:
         """64 bits for each row's features, and its target where given: equal exactly where these are."""
+        if target is not None and target[:1].size > MANY_OUTPUTS:
+            target = content_hashes(target).view(np.int64)
         if self.sample is not None:
             return row_hashes(self.sample.hashes().view(np.int64), target)
         return row_hashes(self.numbers, self.codes, target)

@@ -2,7 +2,7 @@
 
 # mypy: disable-error-code="no-untyped-call"
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from time import perf_counter
@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from tutti.core import Splits
-from tutti.evaluation._learners import Learner, Linear, Model, Trees
+from tutti.evaluation._learners import Fitted, Learner, Linear, Trees
 from tutti.evaluation._problem import Clock, Problem
 from tutti.evaluation._tuning import Tuned, Tuning
 from tutti.metrics import Kind, metric_of
@@ -63,6 +63,7 @@ def fit_baselines(
     seed: int = 0,
     threads: int | None = None,
     replay: Mapping[str, Mapping[str, Any]] | None = None,
+    learners: Sequence[Callable[[Problem], Learner]] = (Linear, Trees),
     on_done: Callable[[str, float], None] | None = None,
 ) -> tuple[Baseline, ...]:
     """The trivial, the tuned linear and the tuned boosted-tree baseline, in this order.
@@ -72,9 +73,9 @@ def fit_baselines(
     - "trivial": the mean, or the class frequencies, of the training rows.
     - "linear": logistic regression over C, or ridge over alpha; see `Linear`.
     - "boosted trees": HistGradientBoosting over learning rate, leaves and iterations; see `Trees`.
-    Linear and trees are absent where there is no feature.
+    Linear and trees are absent where there is no feature. Other kinds of data bring `learners` of their own.
 
-    `seconds` is wall time for all of them: a third goes to the linear one at most. What is left out when it is
+    `seconds` is wall time for all of them: of two, a third goes to the first at most. What is left out when it is
     short is said in `note`: settings, folds, rows (see `Tuning`). Each has at least one fit. `out_of_fold`
     asks for predictions on every validated row, at the cost of a fit per fold. `threads` bounds the threads
     of the numeric libraries meanwhile. `replay` ({name: settings} of earlier results) repeats those choices
@@ -91,7 +92,7 @@ def fit_baselines(
     )  # fmt: skip
     with threadpool_limits(threads):
         found = []
-        for baseline in _each(problem, clock, out_of_fold, replay or {}):
+        for baseline in _each(problem, clock, out_of_fold, replay or {}, learners):
             if on_done is not None:
                 on_done(baseline.name, baseline.seconds)
             found.append(baseline)
@@ -99,13 +100,20 @@ def fit_baselines(
 
 
 def _each(
-    problem: Problem, clock: Clock, out_of_fold: bool, replay: Mapping[str, Mapping[str, Any]]
+    problem: Problem,
+    clock: Clock,
+    out_of_fold: bool,
+    replay: Mapping[str, Mapping[str, Any]],
+    learners: Sequence[Callable[[Problem], Learner]],
 ) -> Iterator[Baseline]:
     yield _trivial(problem, out_of_fold)
-    if problem.numbers.shape[1] + problem.codes.shape[1] == 0:
+    if tuple(learners) == (Linear, Trees) and problem.numbers.shape[1] + problem.codes.shape[1] == 0:
         return
-    yield _tuned(problem, Linear(problem), Clock(clock.left() / 3), out_of_fold, replay.get("linear"))
-    yield _tuned(problem, Trees(problem), Clock(clock.left()), out_of_fold, replay.get("boosted trees"))
+    for place, make in enumerate(learners):
+        after = len(learners) - 1 - place
+        learner = make(problem)
+        share = Clock(clock.left() / (after + 2 if after else 1))
+        yield _tuned(problem, learner, share, out_of_fold, replay.get(learner.name))
 
 
 def _trivial(problem: Problem, out_of_fold: bool) -> Baseline:
@@ -164,7 +172,7 @@ def _tuned(
     )
 
 
-def _grow(model: Model, iterations: int, chunk: int, seconds: float) -> int:
+def _grow(model: Fitted, iterations: int, chunk: int, seconds: float) -> int:
     """Grows a model to so many iterations, or to as many as its first ones say that the time allows: one long fit
     cannot be interrupted. Gives the number reached."""
     began, first = perf_counter(), min(chunk, iterations)

@@ -8,7 +8,7 @@ Everything that is fitted, imputation and encoding too, is fitted on the rows gi
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -77,13 +77,44 @@ class Model:
         return spread
 
 
+class Fitted(Protocol):
+    """A baseline under way on some training rows. `notes` are what a reader of the result should know, in words."""
+
+    notes: set[str]
+
+    def grow(self, iterations: int) -> None:
+        """Trains on until so many iterations."""
+
+    def predict(self, rows: np.ndarray, iterations: int | None = None) -> np.ndarray:
+        """For these rows in the task's format, as after so many iterations (None: as grown)."""
+
+
+class Learner(Protocol):
+    """A baseline with a small grid of its own.
+
+    `axes` names each hyper-parameter and its values in order; `start` is where the search begins, `quick` where it
+    begins when time is short; `chunk` is how many iterations are added between two looks at the validation rows, up
+    to `most` (both 1 where a model is fitted at once).
+    """
+
+    name: str
+    chunk: int
+    most: int
+    axes: Mapping[str, tuple[float | int, ...]]
+    start: Setting
+    quick: Setting
+
+    def cost(self, setting: Setting) -> float:
+        """What a fit takes, relative to the other settings."""
+
+    def begin(self, setting: Setting, rows: np.ndarray) -> Fitted:
+        """A model of this setting for these training rows; everything is fitted on them and nothing else."""
+
+
 class Linear:
     """A grid of linear models: logistic regression over C (one per label for multilabel), ridge over alpha.
 
     Numbers: missing ones become the training mean, with an indicator; then standardised. Codes: one-hot.
-    As of every learner, `axes` names each hyper-parameter and its values in order; `start` is where the search
-    begins, `quick` where it begins when time is short; `chunk` is how many iterations are added between two
-    looks at the validation rows, up to `most` (both 1 here: a linear model is fitted at once).
     """
 
     name = "linear"
@@ -203,6 +234,3 @@ def _tree_features(table: np.ndarray, codes: int) -> Any:
         ("codes", levels, np.arange(width, width + codes)),
     ]
     return ColumnTransformer([part for part in parts if len(part[2])])
-
-
-Learner = Linear | Trees

@@ -6,7 +6,7 @@ from time import perf_counter
 
 import numpy as np
 
-from tutti.evaluation._learners import Learner, Model, Setting
+from tutti.evaluation._learners import Fitted, Learner, Setting
 from tutti.evaluation._problem import Clock, Problem
 
 _FIRST_ROWS = 20_000  # how many training rows the first fit takes at most,
@@ -24,7 +24,7 @@ class Trial:
     """One setting on one fold: scores by iterations, the model, and what it took."""
 
     scores: dict[int, tuple[float, float]]
-    model: Model
+    model: Fitted
     seconds: float
 
 

@@ -9,7 +9,17 @@ from jaxtyping import Float, Int
 
 from tutti.core import Finding, Observer
 from tutti.data import looked_at, record_look, repeated_looks
-from tutti.evaluation import Baseline, Curves, FitQuality, Optimism, fit_baselines, fit_quality, optimism, verdict
+from tutti.evaluation import (
+    Baseline,
+    Curves,
+    FitQuality,
+    Optimism,
+    fit_baselines,
+    fit_quality,
+    inputs_for,
+    optimism,
+    verdict,
+)
 from tutti.inspection import feature_places, permutation_importance
 from tutti.learn._declare import Declared
 from tutti.learn._options import Options
@@ -53,9 +63,10 @@ def run_baselines(
     """The baselines on the same folds; none where they were declined."""
     if not options.baselines:
         return ()
+    inputs = inputs_for(declared.table, declared.splits)
     return fit_baselines(
-        declared.numbers,
-        declared.codes,
+        inputs.numbers,
+        inputs.codes,
         declared.target,
         kind=declared.task.kind,
         outputs=max(declared.task.outputs, len(declared.task.classes)),
@@ -66,6 +77,7 @@ def run_baselines(
         out_of_fold=not len(declared.splits.test),
         seed=options.seed,
         replay=told,
+        learners=inputs.learners,
         on_done=observer.on_baseline,
     )
 
@@ -108,7 +120,7 @@ def _judged(declared: Declared, outcome: Outcome) -> Judged:
     test = declared.splits.test
     if not len(test):
         return Judged(test=False, rows=outcome.rows, prediction=outcome.out_of_fold)
-    prediction = outcome.predictor.predict(declared.numbers[test], declared.codes[test])
+    prediction = outcome.predictor.on(declared.table.take(test))
     return Judged(test=True, rows=test, prediction=prediction)
 
 
@@ -323,7 +335,7 @@ def _details(
 
 def _importance(declared: Declared, outcome: Outcome, judged: Judged, clock: Clock) -> list[dict[str, Any]]:
     """What each column is worth, on rows that the networks which answer did not train on."""
-    if not judged.test:
+    if not judged.test or declared.table.sample is not None:
         return []
     units = _units(declared, judged.rows)
     found = permutation_importance(

@@ -12,7 +12,6 @@ from tutti.core import Finding, InputError, Observer, Role, Schema, Splits
 from tutti.data import (
     Table,
     declare_splits,
-    duplicate_groups,
     encode,
     find_leaks,
     fingerprint_rows,
@@ -62,7 +61,7 @@ def declare(source: Any, options: Options, observer: Observer, *, splits: Splits
     table = read(
         source,
         target=options.target,
-        header=options.header,
+        reading=options.reading,
         kinds=options.kinds,
         keep=options.keep,
         drop=options.drop,
@@ -70,7 +69,6 @@ def declare(source: Any, options: Options, observer: Observer, *, splits: Splits
         group=options.group,
         series=options.series,
         weight=options.weight,
-        delimiter=options.delimiter,
         task_kind=options.task,
     )
     return declare_table(table, options, observer, splits=splits)
@@ -82,7 +80,7 @@ def declare_table(table: Table, options: Options, observer: Observer, *, splits:
     if table.target is None:
         raise InputError("There is no target.", fix="Name the column to predict: --target COLUMN")
     names = [c.name for c in table.schema.with_role(Role.TARGET)]
-    task = infer(table.target, names, options.task)
+    task = infer(table.target, names, options.task or table.task)
     target = task.encode(table.target)
     findings = list(table.findings)
     if splits is None:
@@ -93,30 +91,21 @@ def declare_table(table: Table, options: Options, observer: Observer, *, splits:
             f"The data have changed since the run was fitted: {splits.rows:,} rows then, {table.rows:,} now.",
             fix="Fit anew, or put the old data back.",
         )
-    leaks = find_leaks(
-        table.numbers,
-        table.codes,
-        target,
-        splits,
-        feature_names=table.schema.numbers,
-        category_names=[c.name for c in table.schema.categories],
-        keep=options.keep,
-        groups=table.group,
-        time=table.time,
-        given=splits.kind == "given" or test_rows is not None,
-    )
+    table = table.settled(splits.train)
+    given = splits.kind == "given" or test_rows is not None
+    leaks = find_leaks(table, target, splits, keep=options.keep, given=given)
     findings += [*warn_shuffled_time(table.schema, splits), *leaks.findings, *_imbalance(task, target, options)]
     aside = {f.where: f.message for f in leaks.findings if f.kind == "target-copy"}
     table = _without(table, leaks.columns_to_set_aside, aside)
     observer.on_read(table.source, table.schema, findings)
     if leaks.refused:
         raise InputError(" ".join(f.message for f in leaks.refused))
-    if not table.schema.numbers and not table.schema.categories:
+    if table.sample is None and not table.schema.numbers and not table.schema.categories:
         raise InputError("No column is left to learn from.", fix="Use --keep or --kind to bring columns back.")
     metric = _metric(options, task)
     fingerprint = None
     if len(splits.test):
-        fingerprint = fingerprint_rows(table.numbers, table.codes, target, splits.test)
+        fingerprint = fingerprint_rows(table.hashes(target)[splits.test])
     described = {"kind": task.kind, "classes": list(task.classes), "counts": task.counts(target), "metric": metric}
     observer.on_task(described, splits)
     return Declared(
@@ -150,16 +139,24 @@ def _splits(
         classes=task.classes if classes else (),
         test_size=size,
         test_rows=test_rows,
-        folds=int(options.folds) if isinstance(options.folds, Integral) else options.folds,
+        folds=_folds(table, options),
         groups=table.group,
         time=table.time,
         series=table.series,
         gap=options.gap,
         seed=options.seed,
-        duplicates=duplicate_groups(table.numbers, table.codes)
-        if table.group is None and table.time is None
-        else None,
+        duplicates=table.alike() if table.group is None and table.time is None else None,
     )
+
+
+def _folds(table: Table, options: Options) -> Any:
+    """How many folds, or the folds themselves: those that were asked for, else the one that the source brings."""
+    if not isinstance(options.folds, Integral):
+        return options.folds
+    if table.validation is None:
+        return int(options.folds)
+    apart = table.validation if table.test is None else np.concatenate([table.validation, table.test])
+    return [(np.setdiff1d(np.arange(table.rows), apart), table.validation)]
 
 
 def _weights(
@@ -200,18 +197,20 @@ def _imbalance(task: Task, target: np.ndarray, options: Options) -> list[Finding
 
 
 def _with_test(table: Table, options: Options) -> tuple[Table, np.ndarray | None]:
-    """The table with the rows of a separate test source behind it, and their numbers."""
+    """The table with the rows of a separate test source behind it, and their numbers; or those that the source
+    itself sets apart."""
     if options.test is None:
-        return table, None
-    test = encode(table.schema, options.test, target=True, header=options.header, delimiter=options.delimiter)
+        return table, table.test if options.test_size is None else None
+    test = encode(table.schema, options.test, target=True, reading=options.reading)
     joined: dict[str, Any] = {}
     for name in ("numbers", "codes", "target", "time", "group", "series", "weight"):
         first, second = getattr(table, name), getattr(test, name)
         joined[name] = None if first is None or second is None else np.concatenate([first, second])
     rows = table.rows + test.rows
-    both = replace(
-        table, **joined, schema=replace(table.schema, rows=rows), findings=(*table.findings, *test.findings)
-    )
+    if table.sample is not None and test.sample is not None:
+        joined["sample"] = table.sample.joined(test.sample)
+    schema = replace(table.schema, rows=rows)
+    both = replace(table, **joined, schema=schema, findings=(*table.findings, *test.findings))
     return both, np.arange(table.rows, rows)
 
 

@@ -26,11 +26,13 @@ from tutti.training import Ranks, join_ranks
 def fit(
     source: Any, target: Any = None, *, observer: Observer | None = None, began: float | None = None, **options: Any
 ) -> Model:
-    """Tunes, cross-validates, compares, judges and saves a network for a table.
+    """Tunes, cross-validates, compares, judges and saves a network for any kind of data.
 
-    source: a path (CSV, TSV, Parquet, Arrow, JSON lines, NPZ), a bundled name ("digits", "iris", …), a pandas,
-        polars or Arrow frame, a dict of columns, an array X, or a pair (X, y).
-    target: name(s) or number(s) of the target column(s); not needed for a pair or a bundled name.
+    source: a path (CSV, TSV, Parquet, Arrow, JSON lines, NPZ, .ts; a folder of images or recordings), a bundled name
+        ("digits", "iris", …), a pandas, polars or Arrow frame, a dict of columns, an array X or a list of arrays, or
+        a pair (X, y).
+    target: name(s) or number(s) of the target column(s); not needed for a pair, a bundled name, a folder with one
+        folder per class.
     observer: hears of every stage (see tutti.core.Observer).
     began: when the budget began to run, on time.monotonic's clock, where that was before this call.
 
@@ -42,6 +44,11 @@ def fit(
     time, group, series, gap, weight: column names that declare the splits; see tutti.data.declare_splits.
     kinds: {column: kind} where the reader guesses wrong. keep, drop: columns to use in spite of a leak, or not at
         all. header (True), delimiter: how to read text.
+    data: "table", "images", "signals", "text", "graphs", "nodes", "sets" or "series", where the guess is wrong; text,
+        set, smiles: the column that holds texts, names sets, holds molecules; edges: of the graph whose nodes the
+        source lists; masks: what to segment in images; target_from: a pattern of file names,
+        "{label}_{speaker}_*.wav"; forecast, horizon, window: of a time series; generate: a language model;
+        vocabulary, unit, size, length, rate, skip: see tutti.data.Reading.
     task: "regression", "binary", "multiclass" or "multilabel". metric: what selects and is quoted first.
     model: a name ("linear", "mlp", "resmlp", "tabm"), a Config, a torch module, or a function (features, outputs)
         → module. optimizer: a name, Config or rule, or several (they share the population). schedule: a name or
@@ -98,8 +105,8 @@ class Fitted:
     run: Run | None
 
     def model(self, options: Options) -> Model:
-        reading = {"header": options.header, "delimiter": options.delimiter}
-        return Model(self.outcome.predictor, self.declared.schema, self.assessment.result, self.run, reading)
+        told = self.assessment.result
+        return Model(self.outcome.predictor, self.declared.schema, told, self.run, options.reading)
 
 
 def train_and_judge(

@@ -17,14 +17,16 @@ from tutti.runs import Run
 from tutti.search import Decision
 from tutti.training import Plan
 
+PATHS = ("test", "edges", "masks")  # options that may be files
 BASELINES = "baselines.json"  # what the baselines chose, so that a resumed run need not choose again
 
 
 def write_declared(run: Run, declared: Declared, options: Options, source: Any) -> None:
     """Writes config, schema, task and splits: everything that was decided before training."""
     plain = options.to_json()
-    if isinstance(options.test, str | Path):
-        plain["test"] = _kept_path(run, options.test)
+    for name in PATHS:
+        if isinstance(getattr(options, name), str | Path):
+            plain[name] = _kept_path(run, getattr(options, name))
     run.write_json(
         "config.json",
         {
@@ -47,7 +49,7 @@ def write_declared(run: Run, declared: Declared, options: Options, source: Any) 
 def _kept_path(run: Run, source: str | Path) -> Any:
     """{"file": path from the run's folder} of a file, so that both can be moved together and be found from any
     working folder; else the bundled name."""
-    if not Path(source).is_file():
+    if not Path(source).exists():
         return str(source)
     path = Path(source).resolve()
     try:
@@ -120,7 +122,8 @@ def read_options(run: Run, source: Any = None) -> tuple[Any, Options, Mapping[st
     """(source, options, config) of a run; data that were in memory must be given again as `source`."""
     config = run.read_json("config.json")
     options: dict[str, Any] = config["options"]
-    options["test"] = _found_path(run, options["test"])
+    for name in PATHS:
+        options[name] = _found_path(run, options[name])
     for name, value in options.items():
         if isinstance(value, dict) and "in memory" in value:
             raise InputError(

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -61,6 +62,10 @@ def _behind_the_front(network: nn.Module, given: tuple[Tensor, ...]) -> tuple[Te
     return tuple(found) if isinstance(found, tuple) else (found,)
 
 
+def _double(x: Tensor) -> Tensor:
+    return x.double() if x.is_floating_point() else x
+
+
 def inspect(folder: str | Path, *, source: Any = None, model: Any = None, seed: int = 0) -> Inspection:
     """Curvature, gradient noise and computation graph of a run's first network, on rows that it trained on.
 
@@ -78,7 +83,9 @@ def inspect(folder: str | Path, *, source: Any = None, model: Any = None, seed: 
     if predictor.affines:
         target = predictor.affines[0].standardise(target)
     target = target.double() if target.is_floating_point() else target
-    given = (torch.from_numpy(declared.numbers[rows]).double(), torch.from_numpy(declared.codes[rows]).long())
+    table = declared.table.take(rows)
+    table.equip(network)
+    given = tuple(_double(x if isinstance(x, Tensor) else x.read(np.arange(len(x)))) for x in table.inputs())
     inputs = _behind_the_front(network, given)
     body, loss = _Body(network), declared.task.loss
     gradient, noise = gradient_variance(

@@ -63,6 +63,15 @@ LADDER = (
     Step(folds=1, settings=8, race=True),
 )
 
+SURE = (
+    Step(folds=None, settings=8),
+    Step(folds=None, settings=3),
+    Step(folds=None, settings=1),
+    Step(folds=1, settings=3),
+    Step(folds=1, settings=1),
+)
+"""The ladder of a recipe with a sound learning rate: networks so dear that a race of settings would starve them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
@@ -138,7 +147,8 @@ class Ladder:
         patience = TIMING * allowance
         trials: dict[int, Trial] = {}
         choice: Choice | None = None
-        for step in LADDER:
+        steps = LADDER if self.recipe.rate is None else SURE
+        for step in steps:
             folds = self.folds if step.folds is None else 1
             if folds > 1 and self._hopeless(allowance):
                 continue
@@ -147,7 +157,7 @@ class Ladder:
             try:
                 choice = self._priced(trials[folds], step)
             except InputError:  # too many members for the memory
-                if step is LADDER[-1]:
+                if step is steps[-1]:
                     raise
                 continue
             left = allowance - (time.perf_counter() - began if self.timed else 0.0)
@@ -156,6 +166,8 @@ class Ladder:
         assert choice is not None
         share = max(left, 0.1 * allowance) / choice.seconds
         horizon = int(choice.plan.horizon * share)
+        if self.recipe.rate is not None:
+            return self._priced(choice.trial, steps[-1], max(FEWEST_STEPS, horizon))
         if horizon >= WORTH_A_RACE:
             return self._priced(choice.trial, LADDER[-1], horizon)
         return self._hurried(trials[1], max(left, 0.1 * allowance))

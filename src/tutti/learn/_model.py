@@ -12,7 +12,7 @@ from jaxtyping import Float, Shaped
 from torch import nn
 
 from tutti.core import InputError, Schema
-from tutti.data import Table, encode
+from tutti.data import Reading, Table, encode
 from tutti.learn._network import custom_build
 from tutti.metrics import metrics_for, score
 from tutti.predictor import Predictor
@@ -33,10 +33,10 @@ class Model:
         schema: Schema,
         result: Mapping[str, Any],
         run: Run | None,
-        reading: Mapping[str, Any],
+        reading: Reading,
     ) -> None:
         self.predictor, self.schema, self.result = predictor, schema, dict(result)
-        self._run, self._reading = run, dict(reading)
+        self._run, self._reading = run, reading
 
     @property
     def run(self) -> Path | None:
@@ -72,7 +72,7 @@ class Model:
 
     def _read(self, source: Any, *, target: bool = False) -> Table:
         """New data by the schema; what is odd about them (columns too many, values never seen) becomes a warning."""
-        table = encode(self.schema, source, target=target, **self._reading)
+        table = encode(self.schema, source, target=target, reading=self._reading)
         for found in table.findings:
             warnings.warn(f"{found.where}: {found.message}", UserWarning, stacklevel=4)
         return table
@@ -80,7 +80,7 @@ class Model:
     def predict_raw(self, source: Any) -> Float[np.ndarray, "rows out"]:
         """Probabilities [rows, classes], or values [rows, outputs]."""
         table = self._read(source)
-        return self.predictor.predict(table.numbers, table.codes)
+        return self.predictor.on(table)
 
     def predict(self, source: Any) -> Shaped[np.ndarray, " rows ..."]:
         """One prediction per row, in order: the most likely class, or the value(s)."""
@@ -107,7 +107,7 @@ class Model:
         assert table.target is not None
         units = None if table.group is None else np.unique(table.group, return_inverse=True)[1]
         target = self.task.encode(table.target)
-        raw = self.predictor.predict(table.numbers, table.codes)
+        raw = self.predictor.on(table)
         scores = [
             score(name, target, raw, units=units, weights=table.weight).to_json()
             for name in metrics_for(self.task.kind)
@@ -163,11 +163,12 @@ def load(folder: str | Path, *, model: Any = None) -> Model:
             fix=f"Go on with it: tutti fit --resume {folder}",
         )
     options = run.read_json("config.json")["options"]
+    reading = Reading(**{name: options[name] for name in ("header", "delimiter", "skip")})
     build = None if model is None else lambda shape, outputs: custom_build(model, shape, outputs)()
     return Model(
         Predictor.load(run, build),
         Schema.from_json(run.read_json("schema.json")),
         run.read_json("result.json") if run.has("result.json") else {},
         run,
-        {"header": options["header"], "delimiter": options["delimiter"]},
+        reading,
     )

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from tutti.core import Config, InputError, InputTypeError, Layout, TableShape
+from tutti.core import Config, InputError, InputTypeError, Layout, Shape, TableShape
+from tutti.data import Table
 from tutti.learn._options import Options
 from tutti.learn._recipe import Recipe
 from tutti.models import custom_network
@@ -39,29 +41,31 @@ class Network:
         return {"name": CUSTOM} if self.config is None else self.config.to_json()
 
 
-def network_for(options: Options, recipe: Recipe, shape: TableShape, task: Task) -> Network:
+def network_for(options: Options, recipe: Recipe, table: Table, task: Task) -> Network:
     """The network that the options ask for, or the recipe's."""
-    given = options.model
+    given, shape = options.model, table.schema.shape
     if isinstance(given, nn.Module) or (callable(given) and not isinstance(given, Config)):
         build = custom_build(given, shape, task.outputs)
-        _probe(build, shape, task)
+        _probe(build, table, task)
         return Network(build=build, config=None, weights=_count(build))
-    config = options.model_config() or recipe.model
+    config = options.model_config(shape.kind) or recipe.model
 
     def make() -> nn.Module:
         network: nn.Module = config.build(shape, task.outputs)
+        table.equip(network)
         return network
 
     return Network(build=make, config=config, weights=_count(make))
 
 
-def custom_build(given: Any, shape: TableShape, outputs: int) -> Callable[[], nn.Module]:
+def custom_build(given: Any, shape: Shape, outputs: int) -> Callable[[], nn.Module]:
     """A builder around a module, or a function of (features, outputs), of the user's.
 
-    Before it stands the same front as before our own models: numbers scaled, categories one-hot.
+    Before it stands the same front as before our own models of tables: numbers scaled, categories one-hot. For other
+    kinds of data the function is of (shape, outputs), and its module takes what data.Sample.inputs gives.
     """
 
-    def inner(features: int) -> nn.Module:
+    def inner(features: Any) -> nn.Module:
         module = copy.deepcopy(given) if isinstance(given, nn.Module) else given(features, outputs)
         if not isinstance(module, nn.Module):
             raise InputTypeError(
@@ -71,30 +75,31 @@ def custom_build(given: Any, shape: TableShape, outputs: int) -> Callable[[], nn
         return module
 
     def make() -> nn.Module:
-        return custom_network(shape, inner)
+        return custom_network(shape, inner) if isinstance(shape, TableShape) else inner(shape)
 
     return make
 
 
 @torch.no_grad()
-def _probe(build: Callable[[], nn.Module], shape: TableShape, task: Task) -> None:
+def _probe(build: Callable[[], nn.Module], table: Table, task: Task) -> None:
     """Raises InputError, with both shapes, where a network's answer on some rows is not what the task needs."""
-    rows = 3
+    rows = min(3, table.rows)
+    few = table.take(np.arange(rows))
+    inputs = [x if isinstance(x, torch.Tensor) else x.read(np.arange(rows)) for x in few.inputs()]
     with torch.random.fork_rng(devices=[]):
         network = build().eval()
-        numbers = torch.randn(rows, shape.numbers)
-        codes = torch.zeros(rows, len(shape.levels), dtype=torch.int64)
+        table.equip(network)
         try:
-            output = network(numbers, codes)
+            output = network(*inputs)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(
-                f"The model fails on [batch, features] rows: {str(error).strip().splitlines()[0]}",
+                f"The model fails on rows of the data: {str(error).strip().splitlines()[0]}",
                 fix="Write it as: def model(features, outputs): return nn.Sequential(nn.Linear(features, …), …)",
             ) from error
     found = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-    if found != [rows, task.outputs]:
+    if not isinstance(found, list) or found[:2] != [rows, task.outputs]:
         many = f"{len(task.names)} target(s)" if task.kind == "regression" else f"{len(task.classes)} classes"
         raise InputError(
             f"The model answers {found} on {rows} rows; a {task.kind} task with {many} needs {[rows, task.outputs]}.",

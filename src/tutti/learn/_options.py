@@ -10,8 +10,10 @@ from typing import Any, cast, get_args
 import numpy as np
 
 from tutti.core import Config, InputError, InputTypeError, Setting, configure, nearest, unknown
+from tutti.data import READING_NAMES
+from tutti.data import Reading
 from tutti.metrics import METRICS
-from tutti.models import MODELS
+from tutti.models import MODELS, Model
 from tutti.optim import SCHEDULES, Rule, find_rules
 from tutti.training import Across, ExecutorName, WantedPrecision
 
@@ -19,13 +21,18 @@ MINIMUM_BUDGET = 10.0
 GIVEN = "given"  # what folds and a gap are called in a run folder, which keeps the splits
 
 _EXPECTED: tuple[tuple[tuple[str, ...], Any, str], ...] = (
-    (("seed", "batch_size"), Integral, "a whole number"),
-    (("epochs", "test_size"), Real, "a number"),
+    (("seed", "batch_size", "horizon", "window", "vocabulary", "length"), Integral, "a whole number"),
+    (("epochs", "test_size", "rate"), Real, "a number"),
     (("gap",), (Integral, timedelta, np.timedelta64), "a whole number of times, or a timedelta"),
-    (("header", "rungs", "baselines", "refit"), bool, "True or False"),
-    (("time", "group", "series", "weight"), (str, int), "the name or the number of a column"),
+    (("header", "rungs", "baselines", "refit", "generate", "skip"), bool, "True or False"),
+    (
+        ("time", "group", "series", "weight", "text", "set", "smiles"),
+        (str, int),
+        "the name or the number of a column",
+    ),
     (("target",), (str, int, list, tuple), "the name or the number of a column, or a list of them"),
     (("task", "metric", "class_weight", "delimiter", "device", "executor", "precision", "across"), str, "a name"),
+    (("data", "unit", "target_from"), str, "a name"),
     (("out",), (str, PathLike), "a folder"),
     (("kinds", "setting"), Mapping, "a dict"),
 )
@@ -52,6 +59,23 @@ class Options:
     drop: Sequence[str] = ()
     header: bool = True
     delimiter: str | None = None
+    data: str | None = None
+    text: str | int | None = None
+    set: str | int | None = None
+    edges: Any = None
+    smiles: str | int | None = None
+    masks: Any = None
+    target_from: str | None = None
+    forecast: Any = None
+    horizon: int | None = None
+    window: int | None = None
+    generate: bool = False
+    vocabulary: int | None = None
+    unit: str | None = None
+    size: Any = None
+    length: int | None = None
+    rate: float | int | None = None
+    skip: bool = False
     task: str | None = None
     metric: str | None = None
     model: Any = None
@@ -110,8 +134,8 @@ class Options:
         """Names and numbers of what is trained are checked at once, before any time is spent on the data."""
         self.rules()
         self.schedule_config()
-        if not callable(self.model):
-            self.model_config()
+        if isinstance(self.model, str | Mapping):
+            self._known_model()
         for name, given in (("learning_rates", self.rates), ("weight_decays", self.decays)):
             if given == ():
                 raise InputError(f"{name} is empty; expected a number or several.", fix="Leave it out for the usual.")
@@ -167,9 +191,33 @@ class Options:
         """The schedule: a Config, its name, or its JSON; None is the recipe's."""
         return None if self.schedule is None else _component("schedule", SCHEDULES, self.schedule)
 
-    def model_config(self) -> Any:
-        """The model: a Config, its name, or its JSON; None is the recipe's."""
-        return None if self.model is None else _component("model", MODELS, self.model)
+    def _known_model(self) -> None:
+        """A model's name is checked before the data are read; whether it suits their kind, after."""
+        name = self.model if isinstance(self.model, str) else self.model.get("name")
+        names = list(dict.fromkeys(n for models in MODELS.values() for n in models))
+        if name is not None and name not in names:
+            raise unknown("model", str(name), names)
+
+    def model_config(self, kind: str) -> Any:
+        """The model for this kind of data: a Config, its name, or its JSON; None is the recipe's."""
+        if self.model is None:
+            return None
+        config = _component("model", MODELS[kind], self.model)
+        if isinstance(config, Model) and config.kind != kind:
+            fix = f"For {kind} there is: {', '.join(MODELS[kind])}."
+            raise InputError(f"The model {config.name!r} is for {config.kind}; the data are {kind}.", fix=fix)
+        return config
+
+    @property
+    def reading(self) -> Reading:
+        """How the source is to be understood."""
+        values = {name: getattr(self, name) for name in READING_NAMES}
+        size = values["size"]
+        if isinstance(size, Integral):
+            values["size"] = (int(size), int(size))
+        elif size is not None:
+            values["size"] = tuple(int(x) for x in size)
+        return Reading(**values)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; what cannot be written (a frame, a function) stands as its type's name.

@@ -8,7 +8,6 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from tutti.core import Fold
-from tutti.data import fit_front
 from tutti.learn._declare import Declared
 from tutti.search import Judge
 from tutti.tasks import Affine
@@ -30,7 +29,7 @@ def make_problem(
     target = torch.as_tensor(declared.target)
     streams, affines = [], []
     for number, fold in enumerate(folds):
-        buffers = fit_front(probe, declared.numbers[fold.train], declared.codes[fold.train])
+        buffers = declared.table.fit(probe, fold.train)
         own: Tensor | None = None
         if task.kind == "regression":
             affine = Affine.fit(declared.target[fold.train])
@@ -40,7 +39,7 @@ def make_problem(
             Stream(seed=seed, fold=number, train=fold.train, validation=fold.validation, buffers=buffers, target=own)
         )
     problem = Problem(
-        inputs=(torch.from_numpy(declared.numbers), torch.from_numpy(declared.codes).long()),
+        inputs=declared.table.inputs(),
         target=target,
         streams=tuple(streams),
         build=build,

@@ -1,60 +1,38 @@
-"""The default recipe for tables: which network, how long, over which settings."""
+"""The default recipes: which network, how long, over which settings; one for each kind of data."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
-from tutti.core import Setting, TableShape
-from tutti.models import MLP, TableModel
-from tutti.optim import Cosine, Schedule
+from tutti.core import Setting
+from tutti.models import Model
+from tutti.optim import Schedule
 from tutti.tasks import TaskKind
-
-EMBEDDED = 40
-DROPOUT = 0.2  # of classes
-FEW = 2_000  # training rows below which classes ask for a calmer network
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network for this kind of data is trained where the user says nothing."""
+    """How a network for one kind of data is trained where the user says nothing.
 
-    model: TableModel
+    epochs: passes over the training rows. base: the hyper-parameters that the grid does not vary. others: bases that
+    are tried against it where the time allows (another strength of augmentation, for one). rate: a sound learning
+    rate for AdamW, the middle of the grid; then a single setting is trained rather than a race shortened, and its
+    weight decay is the base's. None: the grid of tables.
+    """
+
+    model: Model
     schedule: Schedule
     batch_size: int
     epochs: float
     base: Setting
+    rate: float | None = None
+    others: tuple[Setting, ...] = ()
 
     def horizon(self, rows: int) -> int:
         """Steps for this many training rows."""
         return max(20, ceil(self.epochs * rows / self.batch_size))
 
 
-def table_recipe(shape: TableShape, rows: int, kind: TaskKind) -> Recipe:
-    """The recipe for a table with this many training rows.
-
-    AdamW, clipping at norm 1, warm-up over a tenth of the steps, cosine to 0; two hidden layers whose width grows
-    with the rows. Up to EMBEDDED numeric features each gets a small periodic embedding (PBLD of RealMLP); more of
-    them (pixels, spectra) are standardised.
-    Quantile scaling and quick waves fit closely, which many rows and every regression reward. Classes get dropout,
-    and where rows are few, calm: robust scaling with its smooth clip and slow waves (both RealMLP's), and 20 passes.
-    Chosen by cross-validation on the develop half of the shared tables (benchmarks/_tables.py; docs/LOG.md).
-    """
-    width = 64 if rows < 2_000 else 128 if rows < 100_000 else 256
-    epochs = 60.0 if rows < 1_000 else 40.0 if rows < 10_000 else 20.0 if rows < 100_000 else 8.0
-    batch = 32 if rows < 1_000 else 64 if rows < 5_000 else 256 if rows < 100_000 else 1024
-    hidden, base = (width, width), Setting()
-    if shape.numbers > EMBEDDED:
-        model = MLP(hidden=hidden, scaling="standard")
-    elif kind == "regression":
-        model = MLP(hidden=hidden, scaling="quantile", encoding="pbld", frequency_sd=0.5)
-    else:
-        base = Setting(dropout=DROPOUT)
-        model = MLP(hidden=hidden, scaling="quantile", encoding="pbld", frequency_sd=0.5, dropout=True)
-        if rows < FEW:
-            model, epochs = replace(model, scaling="robust", frequency_sd=0.1), 20.0
-    return Recipe(
-        model=model,
-        schedule=Cosine(warmup_fraction=0.1),
-        batch_size=min(batch, max(1, rows)),
-        epochs=epochs,
-        base=base,
-    )
+Choose = Callable[[Any, int, TaskKind], Recipe]
+"""(shape, training rows, kind of task) -> the recipe."""

@@ -15,7 +15,8 @@ from tutti.learn._ladder import Choice, Ladder, Trial
 from tutti.learn._network import Network, network_for
 from tutti.learn._options import Options
 from tutti.learn._problem import make_problem, whole
-from tutti.learn._recipe import Recipe, table_recipe
+from tutti.learn._recipe import Recipe
+from tutti.learn._recipes import recipe_for
 from tutti.optim import Constant, Rule, Schedule
 from tutti.predictor import Predictor
 from tutti.search import Candidate, Decision, Grid, Scale, Search, default_grid, torch_threads
@@ -61,8 +62,7 @@ class Training:
     def __init__(self, declared: Declared, options: Options) -> None:
         self.declared, self.options = declared, options
         self.rows = len(declared.splits.train)
-        shape = declared.schema.shape
-        recipe = table_recipe(shape, self.rows, declared.task.kind)
+        recipe = recipe_for(declared.schema.shape, self.rows, declared.task.kind)
         batch_size = options.batch_size or recipe.batch_size
         base = replace(recipe.base if options.model is None else Setting(), **_checked_setting(options.setting))
         self.recipe: Recipe = replace(
@@ -71,7 +71,7 @@ class Training:
             epochs=float(options.epochs or recipe.epochs),
             base=base,
         )
-        self.network: Network = network_for(options, self.recipe, shape, declared.task)
+        self.network: Network = network_for(options, self.recipe, declared.table, declared.task)
         self.rules: dict[str, Rule] = options.rules()
         self.schedule: Schedule = options.schedule_config() or self._usual_schedule()
         self.threads = max(1, min(torch.get_num_threads(), 8))  # fewer in a worker of a parallel search
@@ -97,7 +97,8 @@ class Training:
         Default rates are multiplied by what is usual for each rule (default decays divided by it); given ones are
         taken as they are.
         """
-        grid = default_grid(max(1, settings // len(self.rules)), self.recipe.base)
+        recipe = self.recipe
+        grid = default_grid(max(1, settings // len(self.rules)), recipe.base, rate=recipe.rate, others=recipe.others)
         rates, decays = self.options.rates, self.options.decays
         scales = [
             Scale(
@@ -160,7 +161,7 @@ class Training:
             fixed=0.0,
             each=0.0,
         )
-        grid = Grid.around(told.grid, self.recipe.base)
+        grid = Grid.around(told.grid)
         return Choice(trial=trial, grid=grid, plan=told.plan, seconds=0.0, shortened=False, raced=told.raced)
 
     def lines(self, choice: Choice) -> tuple[str, ...]:
@@ -249,13 +250,13 @@ class Training:
 
     def _out_of_fold(self, ensemble: Predictor, choice: Choice) -> tuple[np.ndarray, np.ndarray]:
         """Every validated row and its prediction by the member that did not train on it (the mean of several)."""
-        numbers, codes = self.declared.numbers, self.declared.codes
         streams = choice.trial.problem.streams
         rows, places = np.unique(np.concatenate([s.validation for s in streams]), return_inverse=True)
-        parts = [ensemble.one(f, numbers[s.validation], codes[s.validation]) for f, s in enumerate(streams)]
-        total = np.zeros((len(rows), parts[0].shape[1]))
-        np.add.at(total, places, np.concatenate(parts))
-        return rows, total / np.bincount(places)[:, None]
+        parts = [ensemble.one_on(f, self.declared.table.take(s.validation)) for f, s in enumerate(streams)]
+        found = np.concatenate(parts)
+        total = np.zeros((len(rows), *found.shape[1:]))
+        np.add.at(total, places, found)
+        return rows, total / np.bincount(places).reshape(-1, *[1] * (found.ndim - 1))
 
     def _refitted(self, best: Candidate, choice: Choice) -> Predictor:
         """One network on all training rows: the winner's setting and steps, in proportion to the rows."""

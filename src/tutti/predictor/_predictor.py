@@ -1,60 +1,76 @@
 """The predictor: what a fit leaves behind, an ensemble of networks that turns features into predictions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from tutti.core import InputError, TableShape, configure
+from tutti.core import InputError, Rows, Shape, configure, shape_from_json
+from tutti.data import Table
 from tutti.models import MODELS
 from tutti.runs import Run
 from tutti.tasks import Affine, Task, answers, task_from_json, tempered
 
-BATCH = 8192  # rows in one pass
+BATCH = 8192  # rows in one pass, where a row is small
+NUMBERS = 2**19  # numbers of input in one pass: what a network makes of them is tens of times as large
 
 CUSTOM = "custom"
+
+Array = np.ndarray | Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """Networks whose predictions are averaged (probabilities, or values), all for one task.
+    """Networks whose predictions are averaged (probabilities, or values), all for one task and one kind of data.
 
-    model: the Config that built them, as JSON values. affines: one per network for a regression. temperature: at
+    shape: of the data. model: the Config that built them, as JSON values. affines: one per network for a regression. temperature: at
     which class probabilities are given, found by the search (see tasks.tempered).
     """
 
     task: Task
-    shape: TableShape
+    shape: Shape
     model: Mapping[str, Any]
     networks: Sequence[nn.Module]
     affines: tuple[Affine, ...] = ()
     temperature: float = 1.0
 
-    def predict(
-        self, numbers: Float[np.ndarray, "rows number"], codes: Int[np.ndarray, "rows category"]
-    ) -> Float[np.ndarray, "rows out"]:
-        """The mean prediction of the networks, in float32: probabilities [rows, classes], or values."""
-        mean: np.ndarray = np.mean([self.one(i, numbers, codes) for i in range(len(self.networks))], axis=0)
+    def predict(self, *inputs: Array | Rows) -> Float[np.ndarray, "rows ..."]:
+        """The mean prediction of the networks, in float32: probabilities [rows, classes], or values.
+
+        inputs: what a network's forward takes (data.Table.inputs), rows first.
+        """
+        mean: np.ndarray = np.mean([self.one(i, *inputs) for i in range(len(self.networks))], axis=0)
         return mean
 
     @torch.no_grad()
-    def one(
-        self, index: int, numbers: Float[np.ndarray, "rows number"], codes: Int[np.ndarray, "rows category"]
-    ) -> Float[np.ndarray, "rows out"]:
+    def one(self, index: int, *inputs: Array | Rows) -> Float[np.ndarray, "rows ..."]:
         """The prediction of a single network."""
         network = self.networks[index].eval()
         device = next((p.device for p in network.parameters()), torch.device("cpu"))
         affine = self.affines[index] if self.affines else None
-        parts = []
-        for a in range(0, max(1, len(numbers)), BATCH):
-            x = torch.as_tensor(np.ascontiguousarray(numbers[a : a + BATCH]), device=device)
-            c = torch.as_tensor(np.ascontiguousarray(codes[a : a + BATCH]), device=device).long()
-            parts.append(answers(self.task, network(x, c), affine, int(getattr(network, "replicas", 1))).cpu())
+        rows, parts = len(inputs[0]), []
+        size = _pass_rows(inputs)
+        for a in range(0, max(1, rows), size):
+            batch = [_some(x, a, min(a + size, rows)).to(device) for x in inputs]
+            parts.append(answers(self.task, network(*batch), affine, int(getattr(network, "replicas", 1))).cpu())
         return tempered(torch.cat(parts).numpy(), self.temperature)
+
+    def on(self, table: Table) -> Float[np.ndarray, "rows ..."]:
+        """The prediction for each row of a table, whatever its kind of data."""
+        return self._equipped(table).predict(*table.inputs())
+
+    def one_on(self, index: int, table: Table) -> Float[np.ndarray, "rows ..."]:
+        """`one`, for the rows of a table."""
+        return self._equipped(table).one(index, *table.inputs())
+
+    def _equipped(self, table: Table) -> "Predictor":
+        for network in self.networks:
+            table.equip(network)
+        return self
 
     def save(self, run: Run) -> None:
         """Writes model.json and model.safetensors."""
@@ -64,19 +80,18 @@ class Predictor:
         for i, affine in enumerate(self.affines):
             tensors |= {f"{i}.centre": affine.centre, f"{i}.scale": affine.scale}
         run.write_tensors("model.safetensors", tensors)
-        shape = asdict(self.shape)
+        shape = self.shape.to_json()
         description = {"model": dict(self.model), "shape": shape, "networks": len(self.networks)}
         description["temperature"] = self.temperature
         run.write_json("model.json", {**description, "task": self.task.to_json()})
 
     @classmethod
-    def load(cls, run: Run, build: Callable[[TableShape, int], nn.Module] | None = None) -> "Predictor":
+    def load(cls, run: Run, build: Callable[[Any, int], nn.Module] | None = None) -> "Predictor":
         """Reads a saved predictor. A network of the user's own needs its builder, a function of (shape, outputs):
         no code is ever loaded."""
         description = run.read_json("model.json")
         task = task_from_json(description["task"])
-        given = description["shape"]
-        shape = TableShape(numbers=given["numbers"], levels=tuple(given["levels"]), missing=tuple(given["missing"]))
+        shape = shape_from_json(description["shape"])
         if description["model"]["name"] == CUSTOM:
             if build is None:
                 raise InputError(
@@ -84,7 +99,7 @@ class Predictor:
                     fix="Pass the function that builds it: tutti.load(folder, model=build).",
                 )
         else:
-            build = configure("model", MODELS, description["model"]).build
+            build = configure("model", MODELS[shape.kind], description["model"]).build
         tensors = run.read_tensors("model.safetensors", "torch")
         networks, affines = [], []
         for i in range(description["networks"]):
@@ -103,6 +118,20 @@ class Predictor:
             affines=tuple(affines),
             temperature=float(description["temperature"]),
         )
+
+
+def _some(x: Array | Rows, first: int, last: int) -> Tensor:
+    """Rows of one input as the network takes them: whole numbers as they are, where it looks them up as int64."""
+    if not isinstance(x, np.ndarray | Tensor):
+        return x.read(np.arange(first, last))
+    part = torch.as_tensor(np.ascontiguousarray(x[first:last]) if isinstance(x, np.ndarray) else x[first:last])
+    return part.long() if part.dtype == torch.int32 else part
+
+
+def _pass_rows(inputs: Sequence[Array | Rows]) -> int:
+    """How many rows go through a network at once."""
+    row = sum(_some(x, 0, 1).numel() for x in inputs if len(x))
+    return max(1, min(BATCH, NUMBERS // max(1, row)))
 
 
 def _load(network: nn.Module, values: Mapping[str, Tensor], where: str) -> None:

@@ -1,0 +1,17 @@
+"""Kind of data -> its default recipe."""
+
+from tutti.core import InputError, Shape
+from tutti.learn import _recipe_table
+from tutti.learn._recipe import Choose, Recipe
+from tutti.tasks import TaskKind
+
+RECIPES: dict[str, Choose] = {
+    "table": _recipe_table.recipe,
+}
+
+
+def recipe_for(shape: Shape, rows: int, kind: TaskKind) -> Recipe:
+    """The recipe for data of this shape, so many training rows and this task."""
+    if shape.kind not in RECIPES:
+        raise InputError(f"There is no default recipe for {shape.kind}.", fix="Name a model.")
+    return RECIPES[shape.kind](shape, rows, kind)
