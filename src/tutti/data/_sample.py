@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int, Shaped, UInt64
@@ -113,6 +113,7 @@ class Found:
     findings: tuple[Finding, ...] = field(default=())
 
 
+@runtime_checkable
 class Reader(Protocol):
     """Reads one kind of data. One file, one reader; `_readers.py` lists them."""
 
