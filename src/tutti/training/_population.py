@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from tutti.core import InputError, Setting, keep_memory, step_keys, stream_key
 from tutti.optim import Rule, Schedule
 from tutti.training._autopsy import Autopsy, Scene, examine
-from tutti.training._executors import Evaluator, Group, make_groups
+from tutti.training._evaluator import Evaluator
+from tutti.training._executors import Group, make_groups
 from tutti.training._memory import out_of_memory, shrink
 from tutti.training._order import MASKS
 from tutti.training._plan import Plan
