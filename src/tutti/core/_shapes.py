@@ -93,9 +93,15 @@ class NodeShape(Shape):
 
 @dataclass(frozen=True, kw_only=True)
 class SetShape(Shape):
-    """Of sets: features of an item, and the most items in one set."""
+    """Of sets: features of an item, and the most items in one set.
+
+    Of a set with more than TRAINED items a network sees a random TRAINED of them at each training step, and JUDGED
+    (the same ones each time) when it is judged and used, unless its Config says otherwise.
+    """
 
     kind: ClassVar[str] = "sets"
+    TRAINED: ClassVar[int] = 256
+    JUDGED: ClassVar[int] = 1024
 
     features: int
     items: int

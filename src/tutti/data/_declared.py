@@ -33,7 +33,7 @@ def declare(
     drop: Sequence[Name],
 ) -> Declared:
     """Resolves names and numbers; raises where one is unknown or one column is given two roles."""
-    targets = frame.targets if target is None else tuple(find(frame, n) for n in _several(target))
+    targets = frame.targets if target is None else tuple(find(frame, n) for n in several(target))
     if not targets:
         raise InputError(
             f"No target was named. The columns are {_listed(list(frame.columns))}.",
@@ -42,7 +42,7 @@ def declare(
     given: dict[str, Role] = {}
     wishes = [(name, Role.TARGET) for name in dict.fromkeys(targets)]
     wishes += [(find(frame, name), role) for role, name in roles.items() if name is not None]
-    wishes += [(find(frame, name), Role.ASIDE) for name in _several(drop)]
+    wishes += [(find(frame, name), Role.ASIDE) for name in several(drop)]
     for name, role in wishes:
         if given.get(name, role) != role:
             raise InputError(f"The column {name!r} is asked to be both {given[name].value} and {role.value}.")
@@ -51,11 +51,14 @@ def declare(
         targets=tuple(dict.fromkeys(targets)),
         roles=given,
         kinds={find(frame, name): parse_kind(kind) for name, kind in kinds.items()},
-        keep=frozenset(find(frame, name) for name in _several(keep)),
+        keep=frozenset(find(frame, name) for name in several(keep)),
     )
 
 
-def _several(names: Name | Sequence[Name]) -> list[Name]:
+def several(names: Name | Sequence[Name] | None) -> list[Name]:
+    """One name or many as a list; None is none."""
+    if names is None:
+        return []
     return [names] if isinstance(names, str | int) else list(names)
 
 

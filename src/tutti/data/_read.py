@@ -10,12 +10,12 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from tutti.core import Column, Finding, InputError, Kind, Role, Schema
 from tutti.data._convert import as_numbers
-from tutti.data._declared import Declared, Name, declare
+from tutti.data._declared import Declared, Name, declare, several
 from tutti.data._features import category_codes, numeric_features
 from tutti.data._kinds import FEW_ROWS, Settled, absent_rows, missing, settle
 from tutti.data._read_sample import beside, dense_table, unused_aside
 from tutti.data._readers import reader_for
-from tutti.data._reading import Reading
+from tutti.data._reading import Reading, Wishes
 from tutti.data._sample import Found
 from tutti.data._sources import Frame, load
 from tutti.data._table import Table
@@ -65,7 +65,13 @@ def read(
     """
     reading = reading or Reading()
     reader = reader_for(source, reading)
-    found = None if reader is None else reader.read(source, reading)
+    found = None
+    if reader is not None:
+        beside = tuple(several(target)) + tuple(n for n in (time, group, series, weight) if n is not None)
+        wishes = Wishes(beside=beside, kinds=kinds or {}, keep=tuple(several(keep)), drop=tuple(several(drop)))
+        found = reader.read(source, replace(reading, wishes=wishes))
+        kinds = {name: kind for name, kind in wishes.kinds.items() if name not in found.own}
+        keep, drop = ([name for name in names if name not in found.own] for names in (wishes.keep, wishes.drop))
     frame = load(source, header=reading.header, delimiter=reading.delimiter) if found is None else beside(found)
     if found is None:
         _refuse_single_column(frame)

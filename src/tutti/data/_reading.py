@@ -1,8 +1,22 @@
 """How a source is to be understood, where the user says so."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What was said of columns, for readers whose samples are made of several of them (sets).
+
+    beside: columns that say something of a sample and are no part of it: target, group, time, series, weight.
+    kinds, keep, drop: as in `read`.
+    """
+
+    beside: tuple[str | int, ...] = ()
+    kinds: Mapping[str | int, str] = field(default_factory=dict)
+    keep: tuple[str | int, ...] = ()
+    drop: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +31,10 @@ class Reading:
     target_from: a pattern of file names, such as "{label}_{speaker}_*.wav"; its names become columns.
     forecast: the column(s) of a time series to forecast; horizon: how many steps ahead; window: steps looked back on.
     generate: a language model of the text. vocabulary: how many tokens; unit: "word", "wordpiece", "bpe" or
-        "character". size: (height, width) to which images are brought. length: the most tokens of a text, or
-        samples of a signal, that are kept. rate: samples a second to which signals are brought.
+        "character". size: (height, width) to which images are brought. length: the most tokens of a text, samples
+        of a signal or items of a set that are kept. rate: samples a second to which signals are brought.
     skip: leaves out what cannot be read, instead of ending with its name.
+    wishes: what was said of columns; `read` fills it in.
     """
 
     data: str | None = None
@@ -41,6 +56,7 @@ class Reading:
     length: int | None = None
     rate: float | None = None
     skip: bool = False
+    wishes: Wishes = field(default_factory=Wishes)
 
 
-READING_NAMES = tuple(f.name for f in fields(Reading))
+READING_NAMES = tuple(f.name for f in fields(Reading) if f.name != "wishes")

@@ -99,7 +99,7 @@ class Found:
     predicted where the user names none. dense: a target that no column holds, [rows, …]: masks, next tokens, futures;
     it goes by the name in targets, and `task` is then the kind of its task. test, validation: rows that the source
     itself sets apart (x_test of an NPZ, a published split); a given validation part is the one fold. source: a short name. findings: what was
-    odd.
+    odd. own: columns that the samples are made of, which kinds, keep and drop may name.
     """
 
     sample: Sample
@@ -111,6 +111,7 @@ class Found:
     validation: Int[np.ndarray, " validation"] | None = None
     source: str = ""
     findings: tuple[Finding, ...] = field(default=())
+    own: tuple[str, ...] = ()
 
 
 @runtime_checkable

@@ -99,6 +99,9 @@ from tutti.nn._scaling import PiecewiseLinear as PiecewiseLinear
 from tutti.nn._scaling import QuantileNormal as QuantileNormal
 from tutti.nn._scaling import Whiten as Whiten
 from tutti.nn._scaling import scaling as scaling
+from tutti.nn._set_input import ItemSubset as ItemSubset
+from tutti.nn._set_input import SetInput as SetInput
+from tutti.nn._set_input import present_items as present_items
 from tutti.nn._sets import AttentionPool as AttentionPool
 from tutti.nn._sets import InducedSetAttention as InducedSetAttention
 from tutti.nn._sets import SeedPool as SeedPool
