@@ -5,6 +5,7 @@ from tutti.tasks._affine import answers as answers
 from tutti.tasks._classes import Binary as Binary
 from tutti.tasks._classes import Multiclass as Multiclass
 from tutti.tasks._classes import class_weights as class_weights
+from tutti.tasks._forecast import Forecast as Forecast
 from tutti.tasks._infer import KINDS as KINDS
 from tutti.tasks._infer import TASKS as TASKS
 from tutti.tasks._infer import infer as infer

@@ -7,6 +7,7 @@ import numpy as np
 
 from tutti.core import InputError, configure, unknown
 from tutti.tasks._classes import Binary, Multiclass
+from tutti.tasks._forecast import Forecast
 from tutti.tasks._multilabel import MultiLabel
 from tutti.tasks._regression import Regression
 from tutti.tasks._task import Base, Task
@@ -14,15 +15,15 @@ from tutti.tasks._values import Target, targets
 
 MOST_CLASSES = 20
 ROWS_PER_CLASS = 5
-TASKS: dict[str, type[Base]] = {task.name: task for task in (Regression, Binary, Multiclass, MultiLabel)}
+TASKS: dict[str, type[Base]] = {task.name: task for task in (Regression, Binary, Multiclass, MultiLabel, Forecast)}
 KINDS = (*TASKS, "classification")
 
 
 def infer(values: Any, names: Sequence[str], kind: str | None = None) -> Task:
     """The task for these raw target values: an array, frame, list or tensor, [rows] or [rows, columns].
 
-    `kind` decides where it is given: "regression", "binary", "multiclass", "multilabel", or "classification"
-    (binary for two classes, else multiclass). Else, for one column:
+    `kind` decides where it is given: "regression", "binary", "multiclass", "multilabel", "classification" (binary for
+    two classes, else multiclass), or "forecast" (values [rows, horizon · names], see `Forecast`). Else, for one column:
 
     - text or booleans → classes;
     - two distinct numbers → two classes;
@@ -35,9 +36,14 @@ def infer(values: Any, names: Sequence[str], kind: str | None = None) -> Task:
     Raises InputError for missing or infinite values, a single distinct value, a class with a single row, text
     where numbers are needed, and more than 20 distinct numbers written as text.
     """
-    columns = targets(values, tuple(names))
     if kind is not None and kind not in KINDS:
         raise unknown("kind of task", kind, KINDS)
+    if kind == Forecast.name:
+        futures = np.asarray(values)
+        forecast = Forecast(names=tuple(names), horizon=futures.shape[-1] // max(1, len(names)))
+        forecast.encode(futures)
+        return forecast
+    columns = targets(values, tuple(names))
     kind = kind or _kind(columns)
     for column in columns:
         _check_varied(column, kind)
