@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tutti import models
-from tutti.core import Setting
+from tutti.core import NodeShape, Setting
 from tutti.nn import Edges, SparseFeatures
 from tutti.optim import Adam, Constant
 from tutti.tasks import infer
@@ -66,7 +66,7 @@ class Cora:
 class Recipe:
     """One architecture and how both sides train it."""
 
-    config: models.GraphModel
+    config: models.NodeModel
     rate: float
     dropout: float
     decay: float  # on all weights; the GCN's is on its first layer, in its Config
@@ -91,13 +91,13 @@ def populations(cora: Cora, recipe: Recipe, seeds: int, threads: int) -> list[tu
 def population(cora: Cora, recipe: Recipe, seeds: Sequence[int], threads: int) -> list[tuple[float, float]]:
     """Test accuracies of these seeds, trained together; one of them alone with the plain layers."""
     task = infer(cora.y.astype(str), ["y"], kind="multiclass")
-    graph = models.NodeGraph(features=cora.features, edges=cora.edges)
+    shape = NodeShape(features=1433)
     streams = tuple(Stream(seed=s, fold=0, train=cora.train, validation=cora.test) for s in seeds)
     problem = Problem(
         inputs=(torch.arange(len(cora.y)),),
         target=torch.as_tensor(task.encode(cora.y.astype(str))),
         streams=streams,
-        build=lambda: recipe.config.build(graph, task.outputs),
+        build=lambda: recipe.config.build(shape, task.outputs).hold(cora.features, cora.edges),
         loss=task.loss,
     )
     setting = Setting(learning_rate=recipe.rate, weight_decay=recipe.decay, dropout=recipe.dropout)

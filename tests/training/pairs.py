@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import tutti.nn as tnn
 from tutti.core import Setting
-from tutti.models import NodeGraph, NodeNetwork
+from tutti.models import NodeNetwork
 from tutti.optim import RULES, Constant
 from tutti.training import ExecutorName, Plan, Population, Problem, Program, Stream
 
@@ -127,7 +127,7 @@ def graph(norm: str, kind: str) -> nn.Module:
     generator = np.random.default_rng(1)
     edges = torch.tensor(generator.integers(0, ROWS, size=(2, 40)))
     features = torch.tensor(generator.normal(size=(ROWS, 3)), dtype=torch.float32)
-    return NodeNetwork(NodeGraph(features, edges), OnGraph(between(norm, kind, WIDTH, axes=0)))
+    return NodeNetwork(OnGraph(between(norm, kind, WIDTH, axes=0)), 3).hold(features, edges)
 
 
 def attend(causal: bool) -> Callable[[str, str], nn.Module]:

@@ -4,23 +4,24 @@ from tutti import core
 from tutti.models._custom import custom_network as custom_network
 from tutti.models._gat import GAT as GAT
 from tutti.models._gcn import GCN as GCN
-from tutti.models._graph import GraphModel as GraphModel
-from tutti.models._graph import NodeGraph as NodeGraph
-from tutti.models._graph import NodeNetwork as NodeNetwork
+from tutti.models._gin import GIN as GIN
 from tutti.models._linear import Linear as Linear
 from tutti.models._mlp import MLP as MLP
 from tutti.models._model import Model as Model
+from tutti.models._nodes import NodeModel as NodeModel
+from tutti.models._nodes import NodeNetwork as NodeNetwork
 from tutti.models._resmlp import ResMLP as ResMLP
+from tutti.models._sage import SAGE as SAGE
 from tutti.models._table import TableModel as TableModel
 from tutti.models._table import TableNetwork as TableNetwork
 from tutti.models._tabm import TabM as TabM
 
-_ALL: tuple[type[Model], ...] = (Linear, MLP, ResMLP, TabM)
+_ALL: tuple[type[Model], ...] = (
+    *(Linear, MLP, ResMLP, TabM),
+    *(GCN, GAT, SAGE, GIN),
+)
 
 MODELS: dict[str, dict[str, type[Model]]] = {
     kind: {model.name: model for model in _ALL if model.kind == kind} for kind in core.SHAPES
 }
 """Kind of data -> name -> Config: core.configure("model", MODELS["table"], {"name": "mlp", "hidden": [64, 64]})."""
-
-GRAPH_MODELS: dict[str, type[GraphModel]] = {model.name: model for model in (GCN, GAT)}
-"""Name -> Config of a network for the nodes of one graph: .build(graph, outputs)."""

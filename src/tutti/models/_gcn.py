@@ -1,4 +1,4 @@
-"""The graph convolutional network of Kipf & Welling (2017)."""
+"""The graph convolutional network of Kipf & Welling (2017), for the nodes of one graph."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -6,43 +6,38 @@ from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
-from torch import nn as torch_nn
 
 from tutti import core, nn
-from tutti.models._graph import GraphModel, NodeGraph, NodeNetwork, drop
+from tutti.models._nodes import ConvolutionLayers, Features, NodeModel, NodeNetwork
 from tutti.models._table import check_choice, check_layers
 
 
-class GCNLayers(torch_nn.Module):
-    """Graph convolutions with an activation after each but the last, dropout before each, L2 on the first."""
+class GCNLayers(ConvolutionLayers):
+    """Graph convolutions, with L2 on the first."""
 
-    stacked: ClassVar[bool] = True
-
-    def __init__(self, widths: tuple[int, ...], activation: str, dropout: bool, first_l2: float) -> None:
-        super().__init__()
-        self.first = nn.GCN(widths[0], widths[1])
-        self.others = torch_nn.ModuleList(nn.GCN(a, b) for a, b in pairwise(widths[1:]))
-        self.activation = nn.activation(activation)
-        self.drop = nn.Dropout() if dropout else None
+    def __init__(
+        self, widths: tuple[int, ...], activation: str, *, dropout: bool, edge_dropout: bool, first_l2: float
+    ) -> None:
+        layers = [nn.GCN(a, b) for a, b in pairwise(widths)]
+        super().__init__(list(layers), activation, dropout=dropout, edge_dropout=edge_dropout)
         self.first_l2 = first_l2
 
-    def forward(self, x: Tensor | nn.SparseFeatures, edges: nn.Edges) -> Float[Tensor, "*member node out"]:
+    def forward(self, x: Features, edges: nn.Edges) -> Float[Tensor, "*member node out"]:
         if self.training and self.first_l2:
-            squares = self.first.weight.square().sum((-2, -1)) + self.first.bias.square().sum(-1)
+            first = self.convolutions[0]
+            squares = first.weight.square().sum((-2, -1)) + first.bias.square().sum(-1)  # type: ignore[operator, union-attr]
             core.add_penalty(0.5 * self.first_l2 * squares)
-        h: Tensor = self.first(drop(self.drop, x), edges)
-        for convolution in self.others:
-            h = convolution(drop(self.drop, self.activation(h)), edges)
-        return h
+        return super().forward(x, edges)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GCN(GraphModel):
+class GCN(NodeModel):
     """Graph convolutions through `hidden` widths; the paper's network for citations is the default.
 
     dropout: whether there is dropout on the features and on every hidden layer (its rate is the setting's: 0.5 in
-    the paper). first_l2: λ of a penalty ½λ‖·‖² on the first layer's weight and bias alone, as torch's weight_decay on
-    that layer gives it (the paper's 5e-4); the setting's weight decay acts on all layers.
+    the paper). edge_dropout: whether edges are lost in training too, at the same rate. first_l2: λ of a penalty
+    ½λ‖·‖² on the first layer's weight and bias alone, as torch's weight_decay on that layer gives it (the paper's
+    5e-4); the setting's weight decay acts on all layers.
     """
 
     name: ClassVar[str] = "gcn"
@@ -50,6 +45,7 @@ class GCN(GraphModel):
     hidden: tuple[int, ...] = (16,)
     activation: str = "relu"
     dropout: bool = True
+    edge_dropout: bool = False
     first_l2: float = 5e-4
 
     def __post_init__(self) -> None:
@@ -58,7 +54,10 @@ class GCN(GraphModel):
         if self.first_l2 < 0:
             raise core.InputError(f"first_l2 is {self.first_l2}; expected a number of at least 0.")
 
-    def build(self, graph: NodeGraph, outputs: int) -> NodeNetwork:
-        """The network for this graph and so many outputs."""
-        widths = (graph.inputs, *self.hidden, outputs)
-        return NodeNetwork(graph, GCNLayers(widths, self.activation, self.dropout, self.first_l2))
+    def build(self, shape: core.NodeShape, outputs: int) -> NodeNetwork:
+        """The network for nodes of this shape and so many outputs."""
+        widths = (shape.features, *self.hidden, outputs)
+        layers = GCNLayers(
+            widths, self.activation, dropout=self.dropout, edge_dropout=self.edge_dropout, first_l2=self.first_l2
+        )
+        return NodeNetwork(layers, shape.features)

@@ -56,6 +56,8 @@ from tutti.nn._messages import propagate as propagate
 from tutti.nn._messages import scatter as scatter
 from tutti.nn._multihead import MultiHeadAttention as MultiHeadAttention
 from tutti.nn._multihead import from_torch_attention as from_torch_attention
+from tutti.nn._node_layers import NodeLinear as NodeLinear
+from tutti.nn._node_layers import NodeNorm as NodeNorm
 from tutti.nn._normalise import NORMALISATIONS as NORMALISATIONS
 from tutti.nn._normalise import BatchNorm as BatchNorm
 from tutti.nn._normalise import GroupNorm as GroupNorm

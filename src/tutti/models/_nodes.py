@@ -1,0 +1,120 @@
+"""What networks for the nodes of one graph share: the graph that they hold, and the rows that are asked for."""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch import nn as torch_nn
+
+from tutti import core, nn
+from tutti.models._model import Model
+
+Features = Tensor | nn.SparseFeatures
+
+
+class NodeNetwork(torch_nn.Module):
+    """layers(features, edges), read at the nodes that are asked for: node [*member, batch] -> [*member, batch, out].
+
+    Every call computes all nodes. The graph is no part of the weights: `hold` gives it, and gives another for
+    prediction on new nodes. Its tensors are constants that all members share; `layers` takes the features without a
+    member axis and gives [*member, node, out].
+    """
+
+    stacked: ClassVar[bool] = True
+    constants: ClassVar[tuple[str, ...]] = ("edges", "features", "entries")
+    edges: Tensor | None
+    features: Tensor | None
+    entries: Tensor | None
+
+    def __init__(self, layers: torch_nn.Module, inputs: int) -> None:
+        super().__init__()
+        for name in self.constants:
+            self.register_buffer(name, None, persistent=False)
+        self.layers = layers
+        self.inputs = inputs
+        self._nodes = 0
+        self._made: dict[str, nn.Edges] = {}
+
+    def hold(self, features: Features, edges: nn.Edges | Int[Tensor, "two edge"]) -> "NodeNetwork":
+        """Takes a graph: features [node, feature], or sparse; edges from row 0 to row 1, both directions of an
+        undirected one. Gives the network back. Raises InputError where an edge points past the nodes, or the nodes
+        have another number of features than the network was built for.
+        """
+        sparse = isinstance(features, nn.SparseFeatures)
+        nodes, inputs = (features.entries.targets, features.entries.sources) if sparse else features.shape
+        if inputs != self.inputs:
+            raise core.InputError(f"The nodes have {inputs} features; the network was built for {self.inputs}.")
+        if not isinstance(edges, nn.Edges):
+            checked = nn.Edges.of(edges, nodes).index
+            edges = nn.Edges(checked[:, torch.argsort(checked[1], stable=True)], nodes, nodes)
+        self._nodes, self._made = nodes, {"edges": edges}
+        self.edges = edges.index
+        self.features = features.values if sparse else features
+        self.entries = features.entries.index if sparse else None
+        if sparse:
+            self._made["entries"] = features.entries
+        return self
+
+    def _kept(self, name: str, index: Tensor, sources: int) -> nn.Edges:
+        """Edges of a buffer: made once, and again where the buffer is another (moved to a device)."""
+        if name not in self._made or self._made[name].index is not index:
+            self._made[name] = nn.Edges(index, sources, self._nodes)
+        return self._made[name]
+
+    def forward(self, node: Int[Tensor, "*member batch"]) -> Float[Tensor, "*member batch out"]:
+        if self.features is None or self.edges is None:
+            raise core.InputError("The network holds no graph.", fix="Give it one: network.hold(features, edges).")
+        x: Features = self.features
+        if self.entries is not None:
+            x = nn.SparseFeatures(self.features, self._kept("entries", self.entries, self.inputs))
+        output = self.layers(x, self._kept("edges", self.edges, self._nodes))
+        return torch.take_along_dim(output, node.unsqueeze(-1), dim=-2)
+
+
+def drop(layer: nn.Dropout | None, x: Features) -> Features:
+    """Dropout of node features, also of those that all members share: each member has masks of its own. Of sparse
+    features only the entries are drawn for: a zero stays zero anyway."""
+    if layer is None or not layer.training:
+        return x
+    member = layer.dropout.shape
+    if isinstance(x, nn.SparseFeatures):
+        return nn.SparseFeatures(layer(x.values.expand(*member, -1)), x.entries)
+    result: Tensor = layer(x if x.ndim == 2 + len(member) else x.expand(*member, -1, -1))
+    return result
+
+
+class NodeModel(Model):
+    """A Config of a network for the nodes of one graph."""
+
+    kind: ClassVar[str] = "nodes"
+
+    @abstractmethod
+    def build(self, shape: core.NodeShape, outputs: int) -> NodeNetwork:
+        """The network for nodes of this shape and so many outputs, which is then given a graph to hold; weights come
+        from torch's generator."""
+
+
+class ConvolutionLayers(torch_nn.Module):
+    """Graph convolutions one after another: edge dropout for all, dropout before each, an activation after each but
+    the last."""
+
+    stacked: ClassVar[bool] = True
+
+    def __init__(
+        self, convolutions: list[torch_nn.Module], activation: str, *, dropout: bool, edge_dropout: bool
+    ) -> None:
+        super().__init__()
+        self.convolutions = torch_nn.ModuleList(convolutions)
+        self.activation = nn.activation(activation)
+        self.drop = nn.Dropout() if dropout else None
+        self.edge_drop = nn.EdgeDropout() if edge_dropout else None
+
+    def forward(self, x: Features, edges: nn.Edges) -> Float[Tensor, "*member node out"]:
+        weight = None if self.edge_drop is None else self.edge_drop(edges)
+        first, *others = self.convolutions
+        h: Tensor = first(drop(self.drop, x), edges, weight)
+        for convolution in others:
+            h = convolution(drop(self.drop, self.activation(h)), edges, weight)
+        return h
