@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import tutti
-from tutti.core import Board, InputError, Observer, Setting
+from tutti.core import Board, InputError, Observer
 from tutti.learn import rerun, resume
 from tutti.optim import find_rules
 from tutti.runs import Run

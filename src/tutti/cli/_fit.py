@@ -22,7 +22,7 @@ def fit(
     delimiter: o.Delimiter = None,
     data: o.Data = None,
     text: o.TextColumn = None,
-    set: o.SetColumn = None,
+    set_by: o.SetColumn = None,
     edges: o.Edges = None,
     smiles: o.Smiles = None,
     masks: o.Masks = None,
@@ -112,6 +112,7 @@ def _wanted(given: dict[str, Any]) -> dict[str, Any]:
     wanted["rungs"] = not wanted.pop("no_rungs")
     wanted["learning_rates"] = wanted.pop("learning_rate")
     wanted["weight_decays"] = wanted.pop("weight_decay")
+    wanted["set"] = wanted.pop("set_by")
     forecast = wanted["forecast"]
     wanted["forecast"] = forecast[0] if forecast and len(forecast) == 1 else forecast
     wanted["size"] = _size(wanted["size"])

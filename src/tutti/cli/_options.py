@@ -18,8 +18,8 @@ def _option(*flags: str, panel: str, text: str, value: str | None = None) -> Any
 Source = Annotated[
     str | None,
     typer.Argument(
-        help="A file (CSV, TSV, Parquet, Arrow, JSON lines, NPZ, .ts), a folder of images or recordings, or the name of"
-        " a data set that comes with scikit-learn: digits, iris, wine, breast_cancer, diabetes.",
+        help="A file (CSV, TSV, Parquet, Arrow, JSON lines, NPZ, .ts), a folder of images or recordings, or the name"
+        " of a data set that comes with scikit-learn: digits, iris, wine, breast_cancer, diabetes.",
         show_default=False,
     ),
 ]

@@ -36,7 +36,8 @@ def dense_table(found: Found, declared: Declared, name: str | None) -> Table:
     columns = [Column(name=n, kind=Kind.NUMBER, role=Role.TARGET) for n in found.targets]
     groups = declared.column(Role.GROUP)
     times = declared.column(Role.TIME)
-    columns += [Column(name=n, kind=Kind.IDENTIFIER, role=r) for n, r in declared.roles.items() if n not in found.targets]
+    others = {n: r for n, r in declared.roles.items() if n not in found.targets}
+    columns += [Column(name=n, kind=Kind.IDENTIFIER, role=r) for n, r in others.items()]
     return Table(
         schema=Schema(columns=tuple(columns), rows=rows, sample=found.sample.to_json()),
         numbers=np.zeros((rows, 0), np.float32),

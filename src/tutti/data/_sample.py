@@ -84,6 +84,15 @@ class Sample(ABC):
         """An id for each sample, equal where our own splits must keep samples on one side; None: equal hashes."""
         return None
 
+    @property
+    def gap(self) -> int:
+        """Stamps that must lie between rows that train and later ones that judge them: where futures overlap."""
+        return 0
+
+    def ahead(self) -> dict[str, list[Any]]:
+        """Columns beside a prediction that is no single row per sample but one per step ahead; empty elsewhere."""
+        return {}
+
     @abstractmethod
     def example(self, row: int) -> dict[str, Any]:
         """A small picture of one sample for the report, as JSON: {"kind": "image", "png": base64, …},
@@ -98,8 +107,10 @@ class Found:
     columns: what stands beside the samples, one value per row: labels, file names, groups. targets: those that are
     predicted where the user names none. dense: a target that no column holds, [rows, …]: masks, next tokens, futures;
     it goes by the name in targets, and `task` is then the kind of its task. test, validation: rows that the source
-    itself sets apart (x_test of an NPZ, a published split); a given validation part is the one fold. source: a short name. findings: what was
-    odd. own: columns that the samples are made of, which kinds, keep and drop may name.
+    itself sets apart (x_test of an NPZ, a published split); a given validation part is the one fold. source: a short
+    name. findings: what was odd. own: columns that the samples are made of, which kinds, keep and drop may name.
+    time: the column of times where the user names none. ahead: samples whose target nobody knows yet, for which a
+    prediction is asked in place of `sample` (what comes after the end of a series).
     """
 
     sample: Sample
@@ -112,6 +123,8 @@ class Found:
     source: str = ""
     findings: tuple[Finding, ...] = field(default=())
     own: tuple[str, ...] = ()
+    time: str | None = None
+    ahead: Sample | None = None
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ Everything that is fitted, imputation and encoding too, is fitted on the rows gi
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -77,6 +77,7 @@ class Model:
         return spread
 
 
+@runtime_checkable
 class Fitted(Protocol):
     """A baseline under way on some training rows. `notes` are what a reader of the result should know, in words."""
 
@@ -89,6 +90,7 @@ class Fitted(Protocol):
         """For these rows in the task's format, as after so many iterations (None: as grown)."""
 
 
+@runtime_checkable
 class Learner(Protocol):
     """A baseline with a small grid of its own.
 

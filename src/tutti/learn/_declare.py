@@ -143,7 +143,7 @@ def _splits(
         groups=table.group,
         time=table.time,
         series=table.series,
-        gap=options.gap,
+        gap=options.gap or (0 if table.sample is None else table.sample.gap),
         seed=options.seed,
         duplicates=table.alike() if table.group is None and table.time is None else None,
     )

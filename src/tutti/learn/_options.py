@@ -10,8 +10,7 @@ from typing import Any, cast, get_args
 import numpy as np
 
 from tutti.core import Config, InputError, InputTypeError, Setting, configure, nearest, unknown
-from tutti.data import READING_NAMES
-from tutti.data import Reading
+from tutti.data import READING_NAMES, Reading
 from tutti.metrics import METRICS
 from tutti.models import MODELS, Model
 from tutti.optim import SCHEDULES, Rule, find_rules
@@ -69,6 +68,7 @@ class Options:
     forecast: Any = None
     horizon: int | None = None
     window: int | None = None
+    parts: Any = None
     generate: bool = False
     vocabulary: int | None = None
     unit: str | None = None

@@ -27,7 +27,8 @@ Array = np.ndarray | Tensor
 class Predictor:
     """Networks whose predictions are averaged (probabilities, or values), all for one task and one kind of data.
 
-    shape: of the data. model: the Config that built them, as JSON values. affines: one per network for a regression. temperature: at
+    shape: of the data.
+    model: the Config that built them, as JSON values. affines: one per network for a regression. temperature: at
     which class probabilities are given, found by the search (see tasks.tempered).
     """
 
