@@ -109,13 +109,17 @@ class SetShape(Shape):
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesShape(Shape):
-    """Of windows of a time series: its channels, the steps that are looked back on, and the steps to forecast."""
+    """Of windows of a time series: its channels, the steps that are looked back on, and the steps to forecast.
+
+    calendar: numbers that tell where in the day, week and year a window ends.
+    """
 
     kind: ClassVar[str] = "series"
 
     channels: int
     window: int
     horizon: int
+    calendar: int = 0
 
 
 SHAPES: dict[str, type[Shape]] = {

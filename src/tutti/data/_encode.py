@@ -8,7 +8,7 @@ import pyarrow as pa
 from jaxtyping import Float, Int, Shaped
 
 from tutti.core import Column, Finding, InputError, Kind, Role, Schema, nearest
-from tutti.data._convert import as_numbers, as_times
+from tutti.data._convert import as_described
 from tutti.data._features import category_codes, numeric_features
 from tutti.data._kinds import without_infinities
 from tutti.data._read import stack, weights
@@ -79,6 +79,8 @@ def _encode_sample(schema: Schema, source: Any, reading: Reading, target: bool, 
     assert schema.sample is not None
     found = reader_of(schema.sample).encode(schema.sample, source, reading)
     frame, sample, findings = beside(found), found.sample, list(found.findings)
+    if found.ahead is not None and not target:
+        sample = found.ahead
     labels: Shaped[np.ndarray, " rows ..."] | None = found.dense if target else None
     if target and found.dense is None:
         _align(frame, schema)
@@ -252,15 +254,6 @@ def _inputs(
                 codes.append(category_codes(column, values))
                 findings += _unseen(column, values, codes[-1])
     return numbers, codes, findings
-
-
-def as_described(column: Column, cells: pa.ChunkedArray) -> Values:
-    """Cells as the kind of their column, written in its form."""
-    if column.kind == Kind.NUMBER:
-        return as_numbers(column.name, cells, column.form, column.marks)
-    if column.kind == Kind.DATETIME:
-        return as_times(column.name, cells, column.form)
-    return as_words(cells)
 
 
 def _unseen(column: Column, values: Words, codes: Int[np.ndarray, " rows"]) -> list[Finding]:

@@ -67,11 +67,18 @@ def read(
     reader = reader_for(source, reading)
     found = None
     if reader is not None:
-        beside = tuple(several(target)) + tuple(n for n in (time, group, series, weight) if n is not None)
-        wishes = Wishes(beside=beside, kinds=kinds or {}, keep=tuple(several(keep)), drop=tuple(several(drop)))
+        named = {"time": time, "group": group, "series": series, "weight": weight}
+        wishes = Wishes(
+            beside=(*several(target), *(n for n in named.values() if n is not None)),
+            roles={role: n for role, n in named.items() if n is not None},
+            kinds=kinds or {},
+            keep=tuple(several(keep)),
+            drop=tuple(several(drop)),
+        )
         found = reader.read(source, replace(reading, wishes=wishes))
         kinds = {name: kind for name, kind in wishes.kinds.items() if name not in found.own}
         keep, drop = ([name for name in names if name not in found.own] for names in (wishes.keep, wishes.drop))
+        time = found.time if time is None else time
     frame = load(source, header=reading.header, delimiter=reading.delimiter) if found is None else beside(found)
     if found is None:
         _refuse_single_column(frame)

@@ -4,10 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from tutti.core import InputError, unknown
+from tutti.data._images_reader import ImageReader
 from tutti.data._reading import Reading
 from tutti.data._sample import Reader
+from tutti.data._sets_read import SetReader
+from tutti.data._texts_read import TextReader
 
-READERS: dict[str, Reader] = {}
+READERS: dict[str, Reader] = {
+    ImageReader.kind: ImageReader(),
+    TextReader.kind: TextReader(),
+    SetReader.kind: SetReader(),  # lists of arrays of unequal length and one width
+}
 """Kind of data -> its reader."""
 
 _ASKED = {
@@ -18,6 +25,7 @@ _ASKED = {
     "smiles": "graphs",
     "masks": "images",
     "forecast": "series",
+    "horizon": "series",
 }
 
 

@@ -7,13 +7,15 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What was said of columns, for readers whose samples are made of several of them (sets).
+    """What was said of columns, for readers whose samples are made of several of them (sets, series).
 
-    beside: columns that say something of a sample and are no part of it: target, group, time, series, weight.
+    beside: columns that say something of a sample and are no part of it: target, group, time, series, weight; roles:
+    the same but for the target, by role.
     kinds, keep, drop: as in `read`.
     """
 
     beside: tuple[str | int, ...] = ()
+    roles: Mapping[str, str | int] = field(default_factory=dict)
     kinds: Mapping[str | int, str] = field(default_factory=dict)
     keep: tuple[str | int, ...] = ()
     drop: tuple[str | int, ...] = ()
@@ -29,7 +31,8 @@ class Reading:
     edges: the edges of one graph whose nodes the source lists: a file, a frame or an array [2, edges].
     smiles: the column that holds molecules. masks: the folder (or array) of the masks of images.
     target_from: a pattern of file names, such as "{label}_{speaker}_*.wav"; its names become columns.
-    forecast: the column(s) of a time series to forecast; horizon: how many steps ahead; window: steps looked back on.
+    forecast: the column(s) of a time series to forecast ("all": every column of numbers); horizon: how many steps
+        ahead; window: steps looked back on; parts: how many steps train, validate and test, one after the other.
     generate: a language model of the text. vocabulary: how many tokens; unit: "word", "wordpiece", "bpe" or
         "character". size: (height, width) to which images are brought. length: the most tokens of a text, samples
         of a signal or items of a set that are kept. rate: samples a second to which signals are brought.
@@ -49,6 +52,7 @@ class Reading:
     forecast: str | int | Sequence[str] | None = None
     horizon: int | None = None
     window: int | None = None
+    parts: Sequence[int] | None = None
     generate: bool = False
     vocabulary: int | None = None
     unit: str | None = None
