@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float
 
-from tutti.core import InputError, Kind
+from tutti.core import Column, InputError, Kind
 from tutti.data._values import (
     DOUBTFUL,
     FORMS,
@@ -158,3 +158,12 @@ def _clockless_form(values: Float[np.ndarray, " rows"]) -> str:
     if low >= 1000 and high < 3000:
         return "year"
     return "milliseconds" if high > 1e11 else "seconds"
+
+
+def as_described(column: Column, cells: pa.ChunkedArray) -> Values:
+    """Cells as the kind of their column, written in its form."""
+    if column.kind == Kind.NUMBER:
+        return as_numbers(column.name, cells, column.form, column.marks)
+    if column.kind == Kind.DATETIME:
+        return as_times(column.name, cells, column.form)
+    return as_words(cells)

@@ -1,6 +1,6 @@
 """Sets of items: events of particles, clouds of points, bags of instances. The order of the items means nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from torch import nn as torch_nn
 from tutti import nn
 from tutti.core import Column, Finding, InputError, SetShape
 from tutti.data._fit import fit_front
+from tutti.data._reading import Reading
 from tutti.data._row_content import row_hashes
 from tutti.data._sample import Sample
 
@@ -162,20 +163,45 @@ def padded(
     return torch.from_numpy(items), torch.from_numpy(counts.astype(np.int64))
 
 
-def size_findings(sample: Sets, sizes: Int[np.ndarray, " set"], ids: Mapping[int, str]) -> tuple[Finding, ...]:
-    """What is to be said of empty, cut and large sets. sizes: before any were cut. ids: names of the empty ones."""
-    findings = []
-    if ids:
-        shown = ", ".join(list(ids.values())[:5]) + (", …" if len(ids) > 5 else "")
-        message = f"{len(ids)} of {len(sizes)} sets are empty ({shown}); nothing but their size of 0 is known of them."
+def assemble(
+    values: Float[np.ndarray, "items feature"],
+    owner: Int[np.ndarray, " items"],
+    ids: Sequence[str],
+    names: tuple[str, ...],
+    reading: Reading,
+) -> tuple[Sets, list[Finding], Int[np.ndarray, " kept"]]:
+    """The sets that these items make, what is to be said of them, and which of `ids` are among them.
+
+    Empty sets are kept, and named in a finding; with reading.skip they are left out.
+    """
+    sizes = np.bincount(owner[~np.isnan(values).all(1)], minlength=len(ids))
+    if not sizes.any():
+        raise InputError("All sets are empty: no item has a value.", fix="Give at least one set with an item.")
+    items, counts = padded(values, owner, len(ids), reading.length)
+    sample = Sets(items=items, counts=counts, names=names, length=reading.length)
+    kept, findings = np.arange(len(ids)), []
+    empty = np.flatnonzero(sizes == 0)
+    if len(empty):
+        shown = ", ".join(ids[i] for i in empty[:5]) + (", …" if len(empty) > 5 else "")
+        end = "and left out." if reading.skip else "; nothing but their size of 0 is known of them (--skip: left out)."
+        message = f"{len(empty)} of {len(ids)} sets are empty ({shown}) {end}".replace(" ;", ";")
         findings.append(Finding(kind="empty-sets", where="items", message=message))
+    if len(empty) and reading.skip:
+        kept = np.flatnonzero(sizes)
+        sample = sample.take(kept)
+    return sample, [*findings, *_large(sample, sizes)], kept
+
+
+def _large(sample: Sets, sizes: Int[np.ndarray, " set"]) -> list[Finding]:
+    """What is to be said of large sets; `sizes` are those before any were cut."""
+    findings = []
     if sample.length is not None and (sizes > sample.length).any():
-        cut = int((sizes > sample.length).sum())
-        message = f"{cut} of {len(sizes)} sets have more than {sample.length:,} items; a random {sample.length:,} are kept."
+        cut, kept = int((sizes > sample.length).sum()), f"{sample.length:,}"
+        message = f"{cut} of {len(sizes)} sets have more than {kept} items; a random {kept} are kept."
         findings.append(Finding(kind="cut-sets", where="items", message=message, severity="notice"))
-    if sample.shape.items > SetShape.TRAINED:
-        most = sample.shape.items
+    most = sample.shape.items
+    if most > SetShape.TRAINED:
         message = f"Sets have up to {most:,} items: each training step sees a random {SetShape.TRAINED:,} of them, "
         message += "judging sees all." if most <= SetShape.JUDGED else f"judging {SetShape.JUDGED:,}, always the same."
         findings.append(Finding(kind="large-sets", where="items", message=message, severity="notice"))
-    return tuple(findings)
+    return findings

@@ -2,6 +2,7 @@
 
 from tutti import core
 from tutti.models._custom import custom_network as custom_network
+from tutti.models._deepsets import DeepSets as DeepSets
 from tutti.models._gat import GAT as GAT
 from tutti.models._gcn import GCN as GCN
 from tutti.models._gin import GIN as GIN
@@ -12,12 +13,17 @@ from tutti.models._nodes import NodeModel as NodeModel
 from tutti.models._nodes import NodeNetwork as NodeNetwork
 from tutti.models._resmlp import ResMLP as ResMLP
 from tutti.models._sage import SAGE as SAGE
+from tutti.models._set_attention import SetAttention as SetAttention
+from tutti.models._sets import SetModel as SetModel
+from tutti.models._sets import SetNetwork as SetNetwork
+from tutti.models._settransformer import SetTransformer as SetTransformer
 from tutti.models._table import TableModel as TableModel
 from tutti.models._table import TableNetwork as TableNetwork
 from tutti.models._tabm import TabM as TabM
 
 _ALL: tuple[type[Model], ...] = (
     *(Linear, MLP, ResMLP, TabM),
+    *(DeepSets, SetAttention, SetTransformer),
     *(GCN, GAT, SAGE, GIN),
 )
 
