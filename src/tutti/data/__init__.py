@@ -6,6 +6,7 @@ from tutti.data._fingerprint import looked_at as looked_at
 from tutti.data._fingerprint import record_look as record_look
 from tutti.data._fingerprint import repeated_looks as repeated_looks
 from tutti.data._fit import fit_front as fit_front
+from tutti.data._images import Images as Images
 from tutti.data._leaks import LeakReport as LeakReport
 from tutti.data._leaks import find_leaks as find_leaks
 from tutti.data._mapped import MappedRows as MappedRows

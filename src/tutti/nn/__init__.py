@@ -39,6 +39,7 @@ from tutti.nn._graph_convolution import EdgeDropout as EdgeDropout
 from tutti.nn._graph_convolution import SparseFeatures as SparseFeatures
 from tutti.nn._graph_pooling import Readout as Readout
 from tutti.nn._graph_pooling import members_of as members_of
+from tutti.nn._image_input import ImageInput as ImageInput
 from tutti.nn._initialise import INITIALISERS as INITIALISERS
 from tutti.nn._initialise import initialise as initialise
 from tutti.nn._input import KnownCodes as KnownCodes
