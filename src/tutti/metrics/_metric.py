@@ -157,10 +157,10 @@ def _area(means: np.ndarray) -> np.ndarray:
 
 def _surprise(target: np.ndarray, prediction: np.ndarray, _: np.ndarray) -> Iterator[np.ndarray]:
     eps = np.finfo(prediction.dtype).eps
-    sure = np.clip(prediction, eps, 1 - eps)
     if target.ndim == 1:
-        yield -np.log(sure[np.arange(len(target)), target].astype(np.float64))
+        yield -np.log(np.clip(prediction[np.arange(len(target)), target], eps, 1 - eps).astype(np.float64))
     else:
+        sure = np.clip(prediction, eps, 1 - eps)
         yield -np.log(np.where(target > 0.5, sure, 1 - sure).astype(np.float64)).mean(axis=1)
 
 

@@ -10,15 +10,28 @@ _LEAST = 1e-12  # a probability counts as no less
 
 
 def tempered(
-    probabilities: Float[np.ndarray, "*rows classes"], temperature: float
+    probabilities: Float[np.ndarray, "*rows classes"], temperature: float | Float[np.ndarray, " settings"]
 ) -> Float[np.ndarray, "*rows classes"]:
-    """p^(1/T), normalised: softmax(logits/T) where p = softmax(logits). T > 1 is less sure; order is kept."""
-    if temperature == 1:
+    """p^(1/T), normalised: softmax(logits/T) where p = softmax(logits). T > 1 is less sure; order is kept.
+
+    temperature: one for all, or one for each place of the first axis.
+    """
+    if np.all(temperature == 1):
         return probabilities
-    logits = np.log(np.maximum(probabilities, _LEAST)) / temperature
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    result: np.ndarray = powers / powers.sum(-1, keepdims=True)
-    return result
+    logits = _classes_first(np.maximum(probabilities, _LEAST))
+    np.log(logits, out=logits)
+    if isinstance(temperature, np.ndarray):
+        logits /= temperature.astype(logits.dtype).reshape(-1, *(1,) * (logits.ndim - 2))
+    else:
+        logits /= temperature
+    powers = np.exp(logits - logits.max(0))
+    powers /= powers.sum(0)
+    return np.ascontiguousarray(np.moveaxis(powers, 0, -1))
+
+
+def _classes_first(values: Float[np.ndarray, "*rows classes"]) -> Float[np.ndarray, "classes *rows"]:
+    """A copy with the classes in front: sums over a short last axis are slow."""
+    return np.moveaxis(values, -1, 0).copy()
 
 
 def best_temperature(
@@ -43,29 +56,32 @@ def best_temperatures(
     every = max(1, len(target) // _ENOUGH)
     target = target[::every]
     mass = np.ones(len(target)) if weights is None else weights[::every].astype(np.float64)
-    logits = np.log(np.maximum(probabilities[:, ::every].astype(np.float64), _LEAST))
-    sound: np.ndarray = np.isfinite(logits).all((1, 2))  # type: ignore[assignment]
+    logits = _classes_first(np.maximum(probabilities[:, ::every].astype(np.float64), _LEAST))
+    np.log(logits, out=logits)
+    sound: np.ndarray = np.isfinite(logits).all((0, 2))
     if not mass.sum() > 0:
-        return np.ones(len(logits))
+        return np.ones(logits.shape[1])
     mass = mass / mass.sum()
-    logits = np.where(sound[:, None, None], logits - logits.max(-1, keepdims=True), 0.0)
-    true = logits[:, np.arange(len(target)), target] @ mass
-    low, high, beta = np.full(len(logits), 1 / HOTTEST), np.full(len(logits), 1 / COLDEST), np.ones(len(logits))
-    going = sound.copy()
+    going, beta = np.flatnonzero(sound), np.ones(logits.shape[1])
+    logits = (logits - logits.max(0))[:, going] if len(going) < len(sound) else logits - logits.max(0)
+    true = mass @ logits[target, :, np.arange(len(target))]
+    low, high = np.full(len(going), 1 / HOTTEST), np.full(len(going), 1 / COLDEST)
     for _ in range(_ROUNDS):
-        powers = np.exp(beta[going, None, None] * logits[going])
-        share = powers / powers.sum(-1, keepdims=True)
-        mean = (share * logits[going]).sum(-1)
-        slope = mean @ mass - true[going]
-        curve = ((share * logits[going] ** 2).sum(-1) - mean**2) @ mass
+        if not len(going):
+            break
         now = beta[going]
-        low[going], high[going] = np.where(slope > 0, low[going], now), np.where(slope > 0, now, high[going])
+        powers = np.exp(now[:, None] * logits)
+        total = powers.sum(0)
+        powers *= logits
+        mean = powers.sum(0) / total
+        powers *= logits
+        slope, curve = mean @ mass - true, (powers.sum(0) / total - mean**2) @ mass
+        low, high = np.where(slope > 0, low, now), np.where(slope > 0, now, high)
         step = now - np.divide(slope, curve, out=np.full_like(slope, np.inf), where=curve > 0)
-        step = np.where((low[going] < step) & (step < high[going]), step, (low[going] + high[going]) / 2)
+        step = np.where((low < step) & (step < high), step, (low + high) / 2)
         moved = np.abs(step - now) >= 1e-3 * now
         beta[going] = np.where(moved, step, now)
-        going[going] = moved
-        if not going.any():
-            break
+        if not moved.all():
+            going, logits, true, low, high = going[moved], logits[:, moved], true[moved], low[moved], high[moved]
     found: np.ndarray = np.where(sound, 1 / beta, 1.0)
     return found
