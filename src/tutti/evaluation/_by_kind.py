@@ -1,32 +1,17 @@
 """What the baselines of each kind of data learn from: an expert's features, and learners of their own."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float, Int
-
 from tutti.core import Splits
-from tutti.data import Table
-from tutti.evaluation._learners import Learner, Linear, Trees
-from tutti.evaluation._problem import Problem
+from tutti.data import Sample, Table
+from tutti.evaluation._features_sets import set_features
+from tutti.evaluation import _features_nodes
+from tutti.evaluation._inputs import Inputs as Inputs
 
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """Features of all rows, none of them fitted, and the learners that are tuned on them.
-
-    A learner that needs more than features (texts, edges, windows) holds them itself, and fits on the training rows
-    that it is given.
-    """
-
-    numbers: Float[np.ndarray, "rows number"]
-    codes: Int[np.ndarray, "rows category"]
-    learners: Sequence[Callable[[Problem], Learner]] = (Linear, Trees)
-
-
-BASELINES: dict[str, Callable[[Any, Splits], Inputs]] = {}
+BASELINES: dict[str, Callable[[Any, Splits], Inputs]] = {
+    "nodes": _features_nodes.inputs,
+}
 """Kind of data -> (its data.Sample, the splits) -> inputs."""
 
 
