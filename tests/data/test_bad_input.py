@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tutti.core import InputError, Schema
-from tutti.data import Table, encode, read
+from tutti.data import Reading, Table, encode, read
 
 GOOD = "size,colour,label\n" + "".join(f"{i}.5,{'red' if i % 2 else 'blue'},{i % 3}\n" for i in range(30))
 
@@ -58,8 +58,8 @@ def test_broken_files_are_named(tmp_path: Path, content: str | bytes, message: s
             {"target": "colour", "task_kind": "regression"},
             "Row 1 of the column 'colour' holds 'blue'; expected a number",
         ),
-        ({"target": "label", "delimiter": ";"}, "one column only"),
-        ({"target": "label", "delimiter": "ab"}, "not one character"),
+        ({"target": "label", "reading": Reading(delimiter=";")}, "one column only"),
+        ({"target": "label", "reading": Reading(delimiter="ab")}, "not one character"),
         ({"target": "label", "drop": ["size", "colour"]}, "No column is left to learn from.*'size': dropped"),
     ],
 )
@@ -123,8 +123,8 @@ def test_a_missing_header_is_doubted_never_guessed(tmp_path: Path) -> None:
     assert doubted.rows == 29
     with pytest.raises(InputError, match=r"Unknown column 'label'.*--no-header"):
         read(path, target="label")
-    assert read(path, target=-1, header=False).rows == 30
-    named = read(written(tmp_path, GOOD), target=1, header=False)
+    assert read(path, target=-1, reading=Reading(header=False)).rows == 30
+    named = read(written(tmp_path, GOOD), target=1, reading=Reading(header=False))
     assert "first-row-looks-like-names" in [f.kind for f in named.findings]
     years = read(written(tmp_path, "name,2001,2002,2003\n" + "a,1,2,3\nb,2,3,4\n" * 12), target="name")
     assert not years.findings
@@ -198,7 +198,7 @@ def test_missing_values_in_new_data_keep_their_rows(fitted: Table) -> None:
 
 def test_a_file_without_header_is_encoded_with_or_without_its_target(tmp_path: Path) -> None:
     body = GOOD.split("\n", 1)[1]
-    fitted = read(written(tmp_path, body), target=0, header=False)
+    fitted = read(written(tmp_path, body), target=0, reading=Reading(header=False))
     shorter = "\n".join(line.split(",", 1)[1] for line in body.split("\n") if line)
     for text in (body, shorter, "1,2\n" + shorter):
         new = encode(fitted.schema, written(tmp_path, text, "new.csv"))
@@ -235,4 +235,4 @@ def test_objects_in_an_archive_are_never_unpickled(tmp_path: Path) -> None:
 
 def test_numbers_above_a_word_in_the_target_say_that_the_header_may_be_meant(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"row 1 holds 'label'.*leave out --no-header"):
-        read(written(tmp_path, GOOD), target=-1, header=False)
+        read(written(tmp_path, GOOD), target=-1, reading=Reading(header=False))

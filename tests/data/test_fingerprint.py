@@ -5,12 +5,18 @@ import json
 import numpy as np
 import pytest
 
-from tutti.data._fingerprint import fingerprint_rows, looked_at, record_look, repeated_looks
+from tutti.data._fingerprint import fingerprint_rows as fingerprint
+from tutti.data._fingerprint import looked_at, record_look, repeated_looks
+from tutti.data._row_content import row_hashes
 
 
 def table(rows=50):
     rng = np.random.default_rng(0)
     return rng.normal(size=(rows, 3)), rng.integers(0, 5, (rows, 2)), rng.integers(0, 2, rows)
+
+
+def fingerprint_rows(numbers, codes, target, rows):
+    return fingerprint(row_hashes(numbers, codes, target)[rows])
 
 
 def test_the_fingerprint_is_that_of_the_content_in_any_order():

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tutti.core import InputError, Kind, Role, Schema
-from tutti.data import Table, encode, read
+from tutti.data import Reading, Table, encode, read
 
 NAMES = st.one_of(
     st.text(max_size=8), st.sampled_from(["", " ", "id", "a", "A", "y", "0", "-1", "ü", "col\n", '"', ","])
@@ -116,14 +116,14 @@ def test_any_csv_is_read_or_refused(columns: dict[str, list[Any]], data: st.Data
     with tempfile.TemporaryDirectory() as folder:
         path = _written(columns, Path(folder))
         try:
-            table = read(path, target=data.draw(st.integers(-1, 1)), header=header)
+            table = read(path, target=data.draw(st.integers(-1, 1)), reading=Reading(header=header))
         except InputError:
             return
         _check_file(table, path, header)
 
 
 def _check_file(table: Table, path: Path, header: bool) -> None:
-    again = encode(table.schema, path, target=True, header=header)
+    again = encode(table.schema, path, target=True, reading=Reading(header=header))
     np.testing.assert_array_equal(again.numbers, table.numbers)
     np.testing.assert_array_equal(again.codes, table.codes)
 
@@ -136,7 +136,7 @@ def test_any_bytes_are_read_or_refused(content: bytes | str, header: bool) -> No
             path = Path(folder) / name
             path.write_bytes(content if isinstance(content, bytes) else content.encode("utf8"))
             try:
-                read(path, target=-1, header=header)
+                read(path, target=-1, reading=Reading(header=header))
             except InputError:
                 continue
 

@@ -19,10 +19,18 @@ def table(rows, numbers=3, seed=0):
     )
 
 
-def look(numbers, codes, target, splits=None, **more):
+def table_of(numbers, codes, *, categories=None, groups=None, time=None):
+    names = [f"x{i}" for i in range(numbers.shape[1])]
+    columns = [Column(name=n, kind=Kind.NUMBER, features=(n,)) for n in names]
+    categories = categories or [f"c{i}" for i in range(codes.shape[1])]
+    columns += [Column(name=n, kind=Kind.CATEGORY) for n in categories]
+    schema = Schema(columns=tuple(columns), rows=len(numbers))
+    return Table(schema=schema, numbers=numbers, codes=codes, group=groups, time=time)
+
+
+def look(numbers, codes, target, splits=None, *, groups=None, time=None, **more):
     splits = splits or declare_splits(len(numbers), target=target if target.dtype.kind == "i" else None)[0]
-    names = [f"x{j}" for j in range(numbers.shape[1])], [f"c{j}" for j in range(codes.shape[1])]
-    return find_leaks(numbers, codes, target, splits, feature_names=names[0], category_names=names[1], **more)
+    return find_leaks(table_of(numbers, codes, groups=groups, time=time), target, splits, **more)
 
 
 def summary(report):
@@ -143,13 +151,13 @@ def test_titanics_alive_is_set_aside_and_keep_restores_it(shared_data):
     names = list(frame)
     codes = np.stack([pandas.factorize(frame[name])[0] + 2 for name in names], axis=1)
     splits, _ = declare_splits(len(frame), target=target)
-    arguments = (np.zeros((len(frame), 0)), codes, target, splits)
-    report = find_leaks(*arguments, feature_names=[], category_names=names)
+    arguments = (table_of(np.zeros((len(frame), 0)), codes, categories=names), target, splits)
+    report = find_leaks(*arguments)
     assert report.columns_to_set_aside == ("alive",)
     (found,) = [f for f in report.findings if f.kind == "target-copy"]
     assert (found.where, found.severity) == ("alive", "warning")
     assert "--keep alive" in found.message
-    kept = find_leaks(*arguments, feature_names=[], category_names=names, keep=["alive"])
+    kept = find_leaks(*arguments, keep=["alive"])
     assert kept.columns_to_set_aside == ()
     assert "kept" in next(f for f in kept.findings if f.kind == "target-copy").message
 

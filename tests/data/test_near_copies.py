@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tutti.data import declare_splits, find_leaks
+from tutti.data import declare_splits, find_leaks, read
 from tutti.data._near_copies import near_copies
 
 
@@ -62,8 +62,6 @@ def test_one_far_value_a_missing_column_and_exact_copies_are_not_near_copies() -
 def test_the_leak_check_tells_of_them() -> None:
     values, codes = table(1000, 6, copies=300, noise=1e-4)
     target = np.arange(1000) % 2
-    report = find_leaks(
-        values, codes, target, declare_splits(1000)[0],
-        feature_names=[f"x{i}" for i in range(6)], category_names=["c"],
-    )  # fmt: skip
+    frame = {f"x{i}": values[:, i] for i in range(6)} | {"c": codes[:, 0], "y": target}
+    report = find_leaks(read(frame, target="y", kinds={"c": "category"}), target, declare_splits(1000)[0])
     assert [f.kind for f in report.findings] == ["near-duplicates"]

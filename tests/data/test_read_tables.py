@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tutti.core import InputError, Kind, Role
-from tutti.data import encode, read
+from tutti.data import Reading, encode, read
 
 # file: (header, target, rows, numeric features, categories); rows as published with each data set.
 TABLES = {
@@ -43,7 +43,7 @@ TABLES = {
 @pytest.mark.parametrize("file", TABLES)
 def test_table_has_the_published_rows_and_kinds(shared_data: Path, file: str) -> None:
     header, target, rows, numbers, categories = TABLES[file]
-    table = read(shared_data / "tables" / file, target=target, header=header)
+    table = read(shared_data / "tables" / file, target=target, reading=Reading(header=header))
     assert (table.rows, table.numbers.shape[1], table.codes.shape[1]) == (rows, numbers, categories)
     assert table.schema.shape.numbers == numbers
     assert table.target is not None
@@ -55,7 +55,7 @@ def test_every_table_of_the_folder_is_covered(shared_data: Path) -> None:
 
 
 def test_adult_has_its_published_missing_values_and_classes(shared_data: Path) -> None:
-    table = read(shared_data / "tables" / "adult-train.csv", target=-1, header=False)
+    table = read(shared_data / "tables" / "adult-train.csv", target=-1, reading=Reading(header=False))
     missing = {c.name: c.missing for c in table.schema.columns if c.missing}
     assert missing == {"1": 1836, "6": 1843, "13": 583}  # workclass, occupation, native country
     labels, counts = np.unique(np.asarray(table.target, dtype=str), return_counts=True)
@@ -75,7 +75,7 @@ def test_titanic_has_its_published_values(shared_data: Path) -> None:
 
 
 def test_labels_of_a_test_file_that_differ_are_shown_with_the_fix(shared_data: Path) -> None:
-    fitted = read(shared_data / "tables" / "adult-train.csv", target=-1, header=False)
+    fitted = read(shared_data / "tables" / "adult-train.csv", target=-1, reading=Reading(header=False))
     other = shared_data / "tables" / "adult-test.csv"
     with pytest.raises(InputError, match=r"'<=50K\.', '>50K\.'.*'<=50K', '>50K'.*Write '<=50K' for '<=50K\.'"):
         encode(fitted.schema, other, target=True)

@@ -1,5 +1,7 @@
 """Baselines: what they equal, what they never see, and that an allowance of time only takes things away."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -14,7 +16,6 @@ from sklearn.preprocessing import StandardScaler
 from tutti.core import Fold, InputError, Splits
 from tutti.evaluation import Baseline, fit_baselines
 from tutti.evaluation._baselines import _grow
-from tutti.evaluation._learners import Model
 
 RNG = np.random.default_rng(0)
 LINEAR = {"alpha": 1.0, "C": 1.0, "tune_rows": None, "tune_folds": 1, "fit_rows": None}
@@ -278,9 +279,11 @@ def test_a_fit_grows_as_far_as_its_first_iterations_say(
     now = [0.0]
     grown: list[int] = []
 
-    class Steady(Model):
-        def __init__(self) -> None:
-            pass
+    class Steady:
+        notes: ClassVar[set[str]] = set()
+
+        def predict(self, rows: np.ndarray, iterations: int | None = None) -> np.ndarray:
+            return rows
 
         def grow(self, iterations: int) -> None:
             now[0] += (iterations - (grown[-1] if grown else 0)) / 10
