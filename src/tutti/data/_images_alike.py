@@ -46,8 +46,8 @@ def near_images(pixels: Tensor | Rows, hashes: np.ndarray, splits: Splits) -> li
         return []
     message = (
         f"{count:,} of {len(judged):,} images that judge ({where}) all but equal one of {len(train):,} training "
-        "images (thumbnails of 32 × 32 pixels correlate by 0.99 or more). If they are the same pictures compressed or "
-        "scaled anew, the score is too good: hold them out together by --group COLUMN."
+        "images (thumbnails of 32 × 32 pixels correlate by 0.99 or more). If they are the same pictures compressed "
+        "or scaled anew, the score is too good: hold them out together by --group COLUMN."
     )
     return [Finding(kind="near-duplicates", where=where, message=message, severity="notice")]
 

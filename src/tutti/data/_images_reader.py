@@ -135,13 +135,13 @@ def _parts(
     if isinstance(source, str | Path):
         return _from_path(Path(source), reading, labelled)
     if isinstance(source, tuple) and len(source) == 2:
-        images, labels = source
+        content, labels = source
         values = {LABEL: _values(labels)}
-        if len(values[LABEL]) != len(images):
+        if len(values[LABEL]) != len(content):
             raise InputError(
-                f"There are {len(images):,} images and {len(values[LABEL]):,} labels.", fix="Give one each."
+                f"There are {len(content):,} images and {len(values[LABEL]):,} labels.", fix="Give one each."
             )
-        return "images", [Part("", images, values)], (LABEL,), ()
+        return "images", [Part("", content, values)], (LABEL,), ()
     if is_torchvision(source):
         targets = _values(source.targets)
         classes = getattr(source, "classes", None)
