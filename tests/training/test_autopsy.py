@@ -51,6 +51,15 @@ def test_the_replay_is_the_run_itself(make: Make) -> None:
                 assert found.step == died == len(found.losses)
 
 
+def test_a_replay_keeps_no_state_of_its_own(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    population = wild(make, "stacked", relu_net, 300.0)
+    found = population.autopsy(1, 0)
+    assert found is not None and found.step > 1
+    monkeypatch.setattr(Population, "state", lambda _: pytest.fail("copied the state"))
+    again = population.autopsy(1, 0)
+    assert again == found
+
+
 def test_the_layer_that_made_the_number_is_named(make: Make) -> None:
     """A layer that divides by zero: its input is finite, its output is not."""
     build = lambda: nn.Sequential(nn.Linear(64, 16), nn.Tanh(), Reciprocal(), nn.Linear(16, 10))  # noqa: E731

@@ -1,6 +1,6 @@
 """A population: settings × streams that train in lock-step, each member equal to its solo run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,19 +122,26 @@ class Population:
         if last <= first:
             raise InputError(f"The population stands at step {first}; it cannot train on to step {last}.")
         self._start_of_segment = self.state() if self._state_bytes() <= REPLAY_BYTES else None
-        keys = self._keys(first, last)
         total = torch.zeros(self.members, dtype=self.weights.dtype, device=self.weights.device)
         before = self.alive.clone()
         lived = torch.zeros(self.members, dtype=torch.int64, device=self.weights.device)
-        for step, batch in zip(range(first, last), self.program.batches(first, last, self._part), strict=True):
-            total += self._one_step(step, *batch, keys[step - first])
+        for loss in self._steps(last):
+            total += loss
             lived += self.alive
-            if (step + 1) % self.plan.average_every == 0:
-                self._average((step + 1) // self.plan.average_every)
         self._descent.average(self.average, self._moved(self.weights), self._momentum, None)
-        self.step = last
         self._record_frozen(before, first + lived)
         return (total / (last - first)).view(len(self.settings), self.streams)
+
+    def _steps(self, last: int) -> Iterator[Float[Tensor, " member"]]:
+        """Trains up to step `last`, and gives all members' losses of each step."""
+        first = self.step
+        keys = self._keys(first, last)
+        for step, batch in zip(range(first, last), self.program.batches(first, last, self._part), strict=True):
+            loss = self._one_step(step, *batch, keys[step - first])
+            if (step + 1) % self.plan.average_every == 0:
+                self._average((step + 1) // self.plan.average_every)
+            yield loss
+        self.step = last
 
     def _keys(self, first: int, last: int) -> Tensor:
         streams = self.program.problem.streams
@@ -269,9 +276,7 @@ class Population:
         replay.restore(*self._start_of_segment)
         replay.keep(places)
         member = places.index(setting) * self.streams + stream
-        losses = []
-        while replay.step < died:
-            losses.append(float(replay.run(replay.step + 1).flatten()[member]))
+        losses = [float(loss[member]) for loss in replay._steps(died)]
         return replay._examine(member, tuple(losses))
 
     def _examine(self, member: int, losses: tuple[float, ...]) -> Autopsy:
