@@ -37,13 +37,16 @@ def dense_table(found: Found, declared: Declared, name: str | None) -> Table:
     groups = declared.column(Role.GROUP)
     times = declared.column(Role.TIME)
     others = {n: r for n, r in declared.roles.items() if n not in found.targets}
-    columns += [Column(name=n, kind=Kind.IDENTIFIER, role=r) for n, r in others.items()]
+    when = None if times is None else np.asarray(found.columns[times])
+    moment = Kind.DATETIME if when is not None and when.dtype.kind == "M" else Kind.NUMBER
+    for n, r in others.items():
+        columns.append(Column(name=n, kind=moment if r == Role.TIME else Kind.IDENTIFIER, role=r))
     return Table(
         schema=Schema(columns=tuple(columns), rows=rows, sample=found.sample.to_json()),
         numbers=np.zeros((rows, 0), np.float32),
         codes=np.zeros((rows, 0), np.int32),
         target=found.dense,
-        time=None if times is None else np.asarray(found.columns[times]),
+        time=when,
         group=None if groups is None else np.asarray(found.columns[groups]).astype(str).astype(object),
         sample=found.sample,
         task=found.task,

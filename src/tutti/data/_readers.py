@@ -5,15 +5,21 @@ from typing import Any
 
 from tutti.core import InputError, unknown
 from tutti.data._images_reader import ImageReader
+from tutti.data._nodes_read import NodeReader
 from tutti.data._reading import Reading
 from tutti.data._sample import Reader
+from tutti.data._series_read import SeriesReader
 from tutti.data._sets_read import SetReader
+from tutti.data._signals_read import SignalReader
 from tutti.data._texts_read import TextReader
 
 READERS: dict[str, Reader] = {
+    NodeReader.kind: NodeReader(),  # archives and dicts with edges, before those with arrays alone
     ImageReader.kind: ImageReader(),
     TextReader.kind: TextReader(),
     SetReader.kind: SetReader(),  # lists of arrays of unequal length and one width
+    SeriesReader.kind: SeriesReader(),  # never guessed
+    SignalReader.kind: SignalReader(),  # .ts, WAV, float arrays of three axes that are no images, lists of [time]
 }
 """Kind of data -> its reader."""
 

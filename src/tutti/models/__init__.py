@@ -13,10 +13,27 @@ from tutti.models._nodes import NodeModel as NodeModel
 from tutti.models._nodes import NodeNetwork as NodeNetwork
 from tutti.models._resmlp import ResMLP as ResMLP
 from tutti.models._sage import SAGE as SAGE
+from tutti.models._series import SeriesModel as SeriesModel
+from tutti.models._series import SeriesNetwork as SeriesNetwork
+from tutti.models._series_linear import SeriesDLinear as SeriesDLinear
+from tutti.models._series_linear import SeriesLinear as SeriesLinear
+from tutti.models._series_mlp import SeriesMLP as SeriesMLP
+from tutti.models._series_recurrent import SeriesGRU as SeriesGRU
+from tutti.models._series_recurrent import SeriesLSTM as SeriesLSTM
+from tutti.models._series_tcn import SeriesTCN as SeriesTCN
+from tutti.models._series_transformer import SeriesTransformer as SeriesTransformer
 from tutti.models._set_attention import SetAttention as SetAttention
 from tutti.models._sets import SetModel as SetModel
 from tutti.models._sets import SetNetwork as SetNetwork
 from tutti.models._settransformer import SetTransformer as SetTransformer
+from tutti.models._signals import SignalModel as SignalModel
+from tutti.models._signals import SignalNetwork as SignalNetwork
+from tutti.models._signals_inception import InceptionTime as InceptionTime
+from tutti.models._signals_linear import SignalLinear as SignalLinear
+from tutti.models._signals_recurrent import SignalGRU as SignalGRU
+from tutti.models._signals_recurrent import SignalLSTM as SignalLSTM
+from tutti.models._signals_resnet import ResNet1D as ResNet1D
+from tutti.models._signals_transformer import SignalTransformer as SignalTransformer
 from tutti.models._table import TableModel as TableModel
 from tutti.models._table import TableNetwork as TableNetwork
 from tutti.models._tabm import TabM as TabM
@@ -24,7 +41,9 @@ from tutti.models._tabm import TabM as TabM
 _ALL: tuple[type[Model], ...] = (
     *(Linear, MLP, ResMLP, TabM),
     *(DeepSets, SetAttention, SetTransformer),
+    *(InceptionTime, ResNet1D, SignalLSTM, SignalGRU, SignalTransformer, SignalLinear),
     *(GCN, GAT, SAGE, GIN),
+    *(SeriesLinear, SeriesDLinear, SeriesMLP, SeriesTransformer, SeriesLSTM, SeriesGRU, SeriesTCN),
 )
 
 MODELS: dict[str, dict[str, type[Model]]] = {

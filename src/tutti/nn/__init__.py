@@ -96,6 +96,8 @@ from tutti.nn._regularise import MeanActivity as MeanActivity
 from tutti.nn._regularise import WinnerTakeAll as WinnerTakeAll
 from tutti.nn._regularise import draw_normal as draw_normal
 from tutti.nn._residual import Residual as Residual
+from tutti.nn._reversible import WINDOW_NORMS as WINDOW_NORMS
+from tutti.nn._reversible import ReversibleNorm as ReversibleNorm
 from tutti.nn._scaling import SCALINGS as SCALINGS
 from tutti.nn._scaling import Affine as Affine
 from tutti.nn._scaling import PiecewiseLinear as PiecewiseLinear
@@ -112,6 +114,14 @@ from tutti.nn._sets import SetAttention as SetAttention
 from tutti.nn._sets import SetBlock as SetBlock
 from tutti.nn._sets import SetPool as SetPool
 from tutti.nn._sets import rescaled as rescaled
+from tutti.nn._signals import MaskedBatchNorm as MaskedBatchNorm
+from tutti.nn._signals import MeanOverTime as MeanOverTime
+from tutti.nn._signals import MelSpectrogram as MelSpectrogram
+from tutti.nn._signals import SignalInput as SignalInput
+from tutti.nn._signals import TimePool as TimePool
+from tutti.nn._signals import mel_filters as mel_filters
+from tutti.nn._signals import present_times as present_times
+from tutti.nn._signals_augment import SignalAugment as SignalAugment
 from tutti.nn._transformer import FeedForward as FeedForward
 from tutti.nn._transformer import TransformerBlock as TransformerBlock
 from tutti.nn._transformer import TransformerEncoder as TransformerEncoder

@@ -1,0 +1,19 @@
+"""The default recipe for time series to forecast."""
+
+from tutti.core import SeriesShape, Setting
+from tutti.learn._recipe import Recipe
+from tutti.models import SeriesLinear
+from tutti.optim import Cosine
+from tutti.tasks import TaskKind
+
+
+def recipe(shape: SeriesShape, rows: int, kind: TaskKind) -> Recipe:
+    """The recipe for so many training windows: RLinear, one dense layer on windows brought to mean 0 and sd 1."""
+    return Recipe(
+        model=SeriesLinear(),
+        schedule=Cosine(warmup_fraction=0.1),
+        batch_size=min(32, max(1, rows)),
+        epochs=10.0 if rows >= 2_000 else 100.0,
+        base=Setting(),
+        rate=1e-3,
+    )
