@@ -3,9 +3,7 @@
 import itertools
 
 import numpy as np
-import pytest
 
-from tutti.core import InputError
 from tutti.evaluation import verdict
 from tutti.metrics import Difference, paired_difference
 
@@ -43,8 +41,8 @@ def test_each_sentence() -> None:
         {"trivial": difference(0.001), "linear": difference(0.02)}
     )
     assert verdict({}).startswith("No rows were held out, so there is no verdict")
-    with pytest.raises(InputError, match="Did you mean 'linear'"):
-        verdict({"liner": difference(0.1)})
+    assert "better than label propagation by" in verdict({"label propagation": difference(0.1)})
+    assert verdict({"label propagation": difference(-0.1)}).endswith("use that instead.")
 
 
 # catalogue: E10

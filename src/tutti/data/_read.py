@@ -85,7 +85,6 @@ def read(
     roles = {Role.TIME: time, Role.GROUP: group, Role.SERIES: series, Role.WEIGHT: weight}
     declared = declare(frame, target=target, roles=roles, kinds=kinds or {}, keep=keep, drop=drop)
     if found is not None:
-        found = replace(found, sample=found.sample.without(list(declared.roles)))
         declared = unused_aside(frame, declared)
         if found.dense is not None:
             return dense_table(found, declared, name)
@@ -241,9 +240,7 @@ class _Reader:
             use = isinstance(values, Times) and self.found is None
             described = replace(described, features=calendar(described.features) if use else ())
         if role == Role.ASIDE:
-            note = "dropped on request" if self.found is None else "not used beside the samples"
-            if self.found is not None and described.name in self.found.sample.uses:
-                note = "a feature inside the samples"
+            note = "not used beside the samples" if self.found else "dropped on request"
             described = replace(described, role=role, note=note, features=(), levels=())
         elif described.role != Role.ASIDE:
             described = replace(described, role=role)

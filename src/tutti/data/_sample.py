@@ -42,15 +42,6 @@ class Sample(ABC):
         Shape, inputs and to_json are asked for after it."""
         return self
 
-    @property
-    def uses(self) -> tuple[str, ...]:
-        """Columns of the source that are features inside the samples (a node's, an item's), by name."""
-        return ()
-
-    def without(self, columns: Sequence[str]) -> "Sample":
-        """These samples without those columns among their features: targets, groups and times are none."""
-        return self
-
     def equip(self, network: nn.Module) -> None:
         """Gives a network what all samples share and no weight holds (the edges of one large graph)."""
         return None

@@ -1,7 +1,7 @@
 """Kind of data -> its default recipe."""
 
 from tutti.core import InputError, Shape
-from tutti.learn import _recipe_nodes, _recipe_table
+from tutti.learn import _recipe_nodes, _recipe_sets, _recipe_table
 from tutti.learn._recipe import Choose, Recipe
 from tutti.tasks import TaskKind
 

@@ -1,0 +1,241 @@
+"""One graph whose nodes are the samples."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt64
+from torch import Tensor
+from torch import nn as torch_nn
+
+from tutti.core import Column, Finding, Fold, NodeShape, Rows, Splits
+from tutti.data._row_content import row_hashes
+from tutti.data._sample import Sample
+from tutti.nn import Edges, SparseFeatures
+
+SHOWN = 24  # nodes of an example
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Features most of which are 0, as the entries that are not: row i holds indices[begin[i]:begin[i + 1]]."""
+
+    begin: Int[np.ndarray, " begin"]
+    indices: Int[np.ndarray, " entry"]
+    values: Float[np.ndarray, " entry"]
+    width: int
+
+    @property
+    def node(self) -> Int[np.ndarray, " entry"]:
+        """The node of each entry."""
+        return np.repeat(np.arange(len(self.begin) - 1), np.diff(self.begin))
+
+    def dense(self) -> Float[np.ndarray, "node feature"]:
+        table = np.zeros((len(self.begin) - 1, self.width), np.float32)
+        table[self.node, self.indices] = self.values
+        return table
+
+    @classmethod
+    def of(cls, table: Float[np.ndarray, "node feature"]) -> "Entries":
+        node, feature = np.nonzero(table)
+        begin = np.concatenate([[0], np.cumsum(np.bincount(node, minlength=len(table)))]).astype(np.int64)
+        return cls(begin, feature.astype(np.int64), table[node, feature].astype(np.float32), table.shape[1])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Nodes(Sample):
+    """Rows are nodes of one graph; the graph itself, all its nodes and edges, goes with every part of the rows.
+
+    table: features of all nodes in raw units, NaN where missing; no column: the logarithm of 1 + degree stands for
+    them. Or entries: counts or marks most of which are 0 (a bag of words); each node's are divided by their sum.
+    edges: [2, edge] from row 0 to row 1, sorted by target, without loops and repetitions. node: the node of each row.
+    centre, scale: of the table's features, over the training rows' nodes; none before these are known.
+    columns: how the features are read from the columns of a file.
+    """
+
+    kind: ClassVar[str] = "nodes"
+
+    edges: Int[np.ndarray, "2 edge"]
+    node: Int[np.ndarray, " rows"]
+    table: Float[np.ndarray, "node feature"] | None = None
+    entries: Entries | None = None
+    columns: tuple[Column, ...] = ()
+    centre: Float[np.ndarray, " feature"] | None = None
+    scale: Float[np.ndarray, " feature"] | None = None
+    names: str | None = None
+    both: bool = True
+
+    def __len__(self) -> int:
+        return len(self.node)
+
+    @property
+    def nodes(self) -> int:
+        """Nodes of the graph, those without a label among them."""
+        return len(self.entries.begin) - 1 if self.entries is not None else len(self._table)
+
+    @property
+    def _table(self) -> Float[np.ndarray, "node feature"]:
+        assert self.table is not None
+        if self.table.shape[1]:
+            return self.table
+        return np.log1p(self.degree)[:, None].astype(np.float32)
+
+    @property
+    def degree(self) -> Int[np.ndarray, " node"]:
+        """How many edges arrive at each node."""
+        nodes = len(self.table) if self.table is not None else self.nodes
+        return np.bincount(self.edges[1], minlength=nodes)
+
+    @property
+    def shape(self) -> NodeShape:
+        width = self.entries.width if self.entries is not None else self._table.shape[1]
+        return NodeShape(features=width)
+
+    def inputs(self) -> tuple[Tensor | Rows, ...]:
+        """The node of each row."""
+        return (torch.from_numpy(self.node),)
+
+    def fit(self, network: torch_nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
+        return {}
+
+    def settled(self, rows: Int[np.ndarray, " train"]) -> "Nodes":
+        """Dense features standardised by the training rows' nodes."""
+        if self.entries is not None:
+            return self
+        seen = self._table[self.node[rows]].astype(np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            count = np.maximum((~np.isnan(seen)).sum(0), 1)
+            centre = np.nansum(seen, 0) / count
+            spread = np.sqrt(np.nansum((seen - centre) ** 2, 0) / count)
+        scale = np.where(spread > 1e-12 * np.maximum(1.0, np.abs(centre)), spread, 1.0)
+        return replace(self, centre=centre.astype(np.float32), scale=scale.astype(np.float32))
+
+    def features(self) -> Float[np.ndarray, "node feature"]:
+        """Features of all nodes as networks see them, dense: standardised and missing ones 0, or summing to 1."""
+        if self.entries is not None:
+            return replace(self.entries, values=self._shares()).dense()
+        x = self._table if self.centre is None else (self._table - self.centre) / self.scale
+        return np.nan_to_num(x, nan=0.0).astype(np.float32)
+
+    def _shares(self) -> Float[np.ndarray, " entry"]:
+        assert self.entries is not None
+        total = np.bincount(self.entries.node, weights=np.abs(self.entries.values), minlength=self.nodes)
+        return (self.entries.values / np.maximum(total, 1e-12)[self.entries.node]).astype(np.float32)
+
+    @cached_property
+    def held(self) -> tuple[Tensor | SparseFeatures, Edges]:
+        """Features and edges as networks hold them: made once for all networks."""
+        edges = Edges(torch.from_numpy(np.ascontiguousarray(self.edges)), self.nodes, self.nodes)
+        if self.entries is None:
+            return torch.from_numpy(self.features()), edges
+        index = torch.from_numpy(np.stack([self.entries.indices.astype(np.int64), self.entries.node]))
+        return SparseFeatures(torch.from_numpy(self._shares()), Edges(index, self.entries.width, self.nodes)), edges
+
+    def equip(self, network: torch_nn.Module) -> None:
+        """Gives the graph to a network that can hold one."""
+        hold = getattr(network, "hold", None)
+        if hold is not None:
+            hold(*self.held)
+
+    def take(self, rows: Int[np.ndarray, " taken"]) -> "Nodes":
+        return replace(self, node=self.node[rows])
+
+    def joined(self, other: "Nodes") -> "Nodes":
+        """Both graphs, without an edge between them."""
+        first = self.nodes
+        entries, table = None, None
+        if self.entries is not None and other.entries is not None:
+            a, b = self.entries, other.entries
+            entries = Entries(
+                np.concatenate([a.begin, b.begin[1:] + a.begin[-1]]),
+                np.concatenate([a.indices, b.indices]),
+                np.concatenate([a.values, b.values]),
+                a.width,
+            )
+        elif self.table is not None and other.table is not None:
+            table = np.concatenate([self.table, other.table])
+        return replace(
+            self,
+            edges=np.concatenate([self.edges, other.edges + first], axis=1),
+            node=np.concatenate([self.node, other.node + first]),
+            table=table,
+            entries=entries,
+        )
+
+    def hashes(self) -> UInt64[np.ndarray, " rows"]:
+        """Nodes of one graph are never the same sample: the node's number counts, its features and its neighbours."""
+        if self.entries is not None:
+            weights = np.random.default_rng(0).random(self.entries.width)
+            own = np.bincount(self.entries.node, self.entries.values * weights[self.entries.indices], self.nodes)
+            content = row_hashes(own)
+        else:
+            content = row_hashes(self._table)
+        mixed = row_hashes(content.view(np.int64))
+        around = np.zeros(self.nodes, dtype=np.uint64)
+        np.add.at(around, self.edges[1], mixed[self.edges[0]])
+        return row_hashes(content.view(np.int64), around.view(np.int64), np.arange(self.nodes))[self.node]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "shape": self.shape.to_json(),
+            "sparse": self.entries is not None,
+            "both": self.both,
+            "names": self.names,
+            "columns": [column.to_json() for column in self.columns],
+            "centre": None if self.centre is None else self.centre.tolist(),
+            "scale": None if self.scale is None else self.scale.tolist(),
+        }
+
+    @property
+    def summary(self) -> str:
+        edges, words = self.edges.shape[1], "edges, one way each"
+        if self.both:
+            edges, words = edges // 2, "edges"
+        return f"{self.nodes:,} nodes, {edges:,} {words}, {self.shape.features:,} features"
+
+    def leaks(self, splits: Splits, *, given: bool) -> list[Finding]:
+        """Edges between the rows that train and those that judge: a notice, as the graph is one."""
+        found = []
+        parts = [("the test", Fold(train=splits.train, validation=splits.test))] if len(splits.test) else []
+        parts += [("a fold's validation", fold) for fold in splits.folds[:1]]
+        for what, fold in parts:
+            side = np.zeros(self.nodes, dtype=np.int8)
+            side[self.node[fold.train]], side[self.node[fold.validation]] = 1, 2
+            ends = side[self.edges]
+            across, touch = int((ends.sum(0) == 3).sum()), int((ends == 2).any(0).sum())
+            if across:
+                message = (
+                    f"{across / max(touch, 1):.0%} of the edges of {what} nodes join training nodes: there is one "
+                    "graph (transductive). Training sees the features of all its nodes, and labels of training nodes "
+                    "alone; the score holds for nodes of this graph."
+                )
+                found.append(Finding(kind="edges-across-splits", where="edges", message=message, severity="notice"))
+                break
+        return found
+
+    def alike(self) -> Int[np.ndarray, " rows"] | None:
+        """None is alike: each node has a place of its own in the graph."""
+        return np.arange(len(self.node))
+
+    def example(self, row: int) -> dict[str, Any]:
+        """The node (number 0) with its neighbours, and the edges among them."""
+        centre = int(self.node[row])
+        around = self.edges[0][self.edges[1] == centre]
+        chosen = [centre, *around[: SHOWN - 1].tolist()]
+        place = {node: i for i, node in enumerate(chosen)}
+        inside = np.isin(self.edges[0], chosen) & np.isin(self.edges[1], chosen)
+        pairs = {tuple(sorted((place[int(a)], place[int(b)]))) for a, b in self.edges[:, inside].T}
+        labels = [str(centre), *[""] * (len(chosen) - 1)]
+        return {"kind": "graph", "nodes": len(chosen), "edges": [list(p) for p in sorted(pairs)], "labels": labels}
+
+
+def settled_as(sample: Nodes, description: Mapping[str, Any]) -> Nodes:
+    """New nodes, standardised as those that were fitted."""
+    if description["centre"] is None:
+        return sample
+    centre, scale = (np.asarray(description[name], dtype=np.float32) for name in ("centre", "scale"))
+    return replace(sample, centre=centre, scale=scale)
