@@ -48,7 +48,10 @@ class LiveObserver(Observer):
         self._status.update(Text("Checking ..."))
         self._schema = schema
         self.screen.print(Text(reading_words.size(source, schema), "bold"))
-        self.screen.print(reading_words.columns(schema, self.screen.width))
+        if schema.summary:
+            self.screen.print(Text(f"Beside them: {reading_words.beside(schema)}"))
+        else:
+            self.screen.print(reading_words.columns(schema, self.screen.width))
         for found in reading_words.worst_first(findings):
             self.on_finding(found)
 

@@ -29,7 +29,10 @@ class LogObserver(Observer):
     def on_read(self, source: str, schema: Schema, findings: Sequence[Finding]) -> None:
         self._schema = schema
         self._say(reading_words.size(source, schema))
-        self._say(f"Features: {reading_words.kinds(schema)}")
+        if schema.summary:
+            self._say(f"Beside them: {reading_words.beside(schema)}")
+        else:
+            self._say(f"Features: {reading_words.kinds(schema)}")
         for found in reading_words.worst_first(findings):
             self.on_finding(found)
 

@@ -25,8 +25,15 @@ _NOUNS = {
 
 
 def size(source: str, schema: Schema) -> str:
-    """`titanic.csv: 891 rows, 15 columns`."""
+    """`titanic.csv: 891 rows, 15 columns`; `photos: 60,000 images, 28 x 28`."""
+    if schema.summary:
+        return f"{clean(source)}: {clean(schema.summary)}"
     return f"{clean(source)}: {count(schema.rows, 'row')}, {count(len(schema.columns), 'column')}"
+
+
+def beside(schema: Schema) -> str:
+    """`label (target), speaker (group)`: what stands beside samples that are no rows of a table."""
+    return listed([f"{clean(c.name)} ({'set aside' if c.role == Role.ASIDE else c.role.value})" for c in schema.columns])
 
 
 def kinds(schema: Schema) -> str:

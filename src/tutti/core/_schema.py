@@ -108,6 +108,11 @@ class Schema:
         return tuple(c for c in self.inputs if c.kind == Kind.CATEGORY)
 
     @property
+    def summary(self) -> str:
+        """What was read, in one line; "" for a table, whose columns tell it."""
+        return "" if self.sample is None else str(self.sample["summary"])
+
+    @property
     def kind(self) -> str:
         """The kind of data."""
         return self.shape.kind

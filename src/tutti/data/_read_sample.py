@@ -42,7 +42,7 @@ def dense_table(found: Found, declared: Declared, name: str | None) -> Table:
     for n, r in others.items():
         columns.append(Column(name=n, kind=moment if r == Role.TIME else Kind.IDENTIFIER, role=r))
     return Table(
-        schema=Schema(columns=tuple(columns), rows=rows, sample=found.sample.to_json()),
+        schema=Schema(columns=tuple(columns), rows=rows, sample=found.sample.describe()),
         numbers=np.zeros((rows, 0), np.float32),
         codes=np.zeros((rows, 0), np.int32),
         target=found.dense,

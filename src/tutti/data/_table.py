@@ -71,7 +71,7 @@ class Table:
         if self.sample is None:
             return self
         sample = self.sample.settled(train)
-        return replace(self, sample=sample, schema=replace(self.schema, sample=sample.to_json()))
+        return replace(self, sample=sample, schema=replace(self.schema, sample=sample.describe()))
 
     def equip(self, network: nn.Module) -> None:
         """Gives a network what all samples share and no weight holds."""
