@@ -9,12 +9,23 @@ from jaxtyping import Float, Int, Num
 
 from tutti.core import InputError
 from tutti.metrics._intervals import t_quantile, wilson
+from tutti.metrics._pixels import UNLABELLED
+
+MOST_PIXELS = 1_000_000
 
 
 def confusion(
-    target: Int[np.ndarray, " rows"], prediction: Float[np.ndarray, "rows out"]
+    target: Int[np.ndarray, " rows *space"], prediction: Float[np.ndarray, "rows out *space"]
 ) -> Int[np.ndarray, "out out"]:
-    """How many rows of each class (down) were given each class (across), by the largest probability."""
+    """How many rows of each class (down) were given each class (across), by the largest probability.
+
+    Of a class for every pixel (target [rows, height, width], 255 where not labelled): how many pixels.
+    """
+    if prediction.ndim == 4:
+        said, labelled = prediction.argmax(axis=1), target != UNLABELLED
+        classes = prediction.shape[1]
+        place = target[labelled].astype(np.int64) * classes + said[labelled]
+        return np.bincount(place, minlength=classes**2).reshape(classes, classes)
     classes = prediction.shape[1]
     if len(target) and not 0 <= target.min() <= target.max() < classes:
         raise InputError(f"The target holds classes {target.min()} to {target.max()}, the prediction {classes}.")
@@ -46,7 +57,7 @@ class Calibration:
 
 def calibration_curve(
     target: Num[np.ndarray, "rows ..."],
-    prediction: Float[np.ndarray, "rows out"],
+    prediction: Float[np.ndarray, "rows ..."],
     *,
     bins: int = 10,
     level: float = 0.95,
@@ -55,10 +66,13 @@ def calibration_curve(
 
     Two classes: the probability of the second one. More: that of the chosen class, against its being right
     (top-label calibration). Multilabel: all labels together. Bins hold equal counts as far as equal
-    probabilities allow, which are never parted. error = Σ count/n · |observed − predicted|.
+    probabilities allow, which are never parted. error = Σ count/n · |observed − predicted|. Of a class for every
+    pixel: labelled pixels, at most about MOST_PIXELS of them, evenly spaced.
     """
     if bins < 1 or len(target) == 0:
         raise InputError(f"{bins} bins for {len(target)} rows; expected at least one of each.")
+    if prediction.ndim == 4:
+        target, prediction = _some_pixels(target, prediction)
     if target.ndim == 2:
         said, came = prediction.ravel(), target.ravel() > 0.5
     elif prediction.shape[1] == 2:
@@ -79,6 +93,17 @@ def calibration_curve(
         )
     error = float((size * np.abs(true / size - mean)).sum() / size.sum())
     return Calibration(bins=tuple(found), error=error)
+
+
+def _some_pixels(target: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labelled pixels as rows: their classes, and probabilities [pixels, classes]."""
+    labelled = np.flatnonzero(target != UNLABELLED)
+    if not len(labelled):
+        raise InputError("No pixel is labelled.")
+    labelled = labelled[:: -(-len(labelled) // MOST_PIXELS)]
+    row, place = np.divmod(labelled, target[0].size)
+    flat = prediction.reshape(*prediction.shape[:2], -1)
+    return target.reshape(-1)[labelled], flat[row, :, place]
 
 
 @dataclass(frozen=True, kw_only=True)

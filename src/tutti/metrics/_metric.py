@@ -13,14 +13,24 @@ import numpy as np
 from jaxtyping import Float, Num
 
 from tutti.core import InputError, unknown
+from tutti.metrics._pixels import (
+    check_pixels,
+    image_losses,
+    mean_dice,
+    mean_ratio,
+    overlaps,
+    right_pixels,
+    wrong_pixels,
+)
 
-Kind = Literal["regression", "binary", "multiclass", "multilabel"]
+Kind = Literal["regression", "binary", "multiclass", "multilabel", "segmentation"]
 Columns = Callable[[np.ndarray, np.ndarray, np.ndarray], Iterator[np.ndarray]]
 Finish = Callable[[np.ndarray], np.ndarray]
 
 _CLASSES: tuple[Kind, ...] = ("binary", "multiclass")
 _LABELS: tuple[Kind, ...] = ("binary", "multiclass", "multilabel")
 _VALUES: tuple[Kind, ...] = ("regression",)
+_PIXELS: tuple[Kind, ...] = ("segmentation",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +39,8 @@ class Metric:
 
     Targets and predictions stand in the formats of the tasks: class numbers [rows] with probabilities
     [rows, K] (binary: K = 2); 0/1 [rows, K] with probabilities [rows, K] (multilabel); values [rows, d] with
-    values [rows, d] (regression). Weights are [rows].
+    values [rows, d] (regression); class numbers [rows, height, width], 255 where not labelled, with probabilities
+    [rows, K, height, width] (segmentation: a row is an image). Weights are [rows].
 
     `columns(target, prediction, weights)` yields the columns, each [rows]; `finish` maps their weighted means
     [..., columns] to values [...]. `bounds` are the least and the greatest possible value. `steps` says that
@@ -49,7 +60,7 @@ class Metric:
     def function(
         self,
         target: Num[np.ndarray, "rows ..."],
-        prediction: Float[np.ndarray, "rows out"],
+        prediction: Float[np.ndarray, "rows ..."],
         weights: Num[np.ndarray, " rows"] | None = None,
     ) -> float:
         """The value; scikit-learn's function of the same name gives the same. NaN where it is not defined
@@ -62,7 +73,7 @@ class Metric:
         return float(self.finish(np.array([column @ mass for column in columns]) / mass.sum()))
 
     def per_row(
-        self, target: Num[np.ndarray, "rows ..."], prediction: Float[np.ndarray, "rows out"]
+        self, target: Num[np.ndarray, "rows ..."], prediction: Float[np.ndarray, "rows ..."]
     ) -> Float[np.ndarray, " rows"] | None:
         """What each row adds to the mean (accuracy: 1 or 0; rmse: its squared error); None where the metric
         is no mean over rows."""
@@ -77,6 +88,11 @@ def check(metric: Metric, target: np.ndarray, prediction: np.ndarray) -> None:
     classes = target.ndim == 1 and target.dtype.kind in "iub"
     if len(target) != len(prediction):
         raise InputError(f"{len(target)} targets and {len(prediction)} predictions; expected as many.")
+    if prediction.ndim == 4 or metric.kinds == _PIXELS:
+        check_pixels(target, prediction)
+        if "segmentation" not in metric.kinds:
+            raise InputError(f"{metric.name} is not for a class of every pixel.", fix="Try iou or pixel_accuracy.")
+        return
     if classes and "multiclass" not in metric.kinds:
         raise InputError(f"{metric.name} is for values, and the target holds classes.", fix="Try accuracy.")
     if not classes and metric.kinds == _CLASSES:
@@ -118,15 +134,6 @@ def _overlaps(target: np.ndarray, prediction: np.ndarray, _: np.ndarray) -> Iter
         yield np.asarray(true & said, np.float64)
 
 
-def _mean_ratio(means: np.ndarray) -> np.ndarray:
-    """Columns in pairs (whole, part): the mean of part / whole over the pairs whose whole is not zero."""
-    whole, part = means[..., 0::2], means[..., 1::2]
-    there = whole > 0
-    ratio = np.where(there, part / np.where(there, whole, 1.0), 0.0)
-    count = there.sum(axis=-1)
-    return np.where(count > 0, ratio.sum(axis=-1) / np.maximum(count, 1), np.nan)
-
-
 def _placements(target: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> Iterator[np.ndarray]:
     """For each class its rows' and the others' placement values: the weighted share of the other side that a
     row outranks (DeLong, DeLong and Clarke-Pearson 1988), each less half the AUC, so that the sum of the two
@@ -156,6 +163,9 @@ def _area(means: np.ndarray) -> np.ndarray:
 
 
 def _surprise(target: np.ndarray, prediction: np.ndarray, _: np.ndarray) -> Iterator[np.ndarray]:
+    if prediction.ndim == 4:
+        yield image_losses(target, prediction)
+        return
     eps = np.finfo(prediction.dtype).eps
     if target.ndim == 1:
         yield -np.log(np.clip(prediction[np.arange(len(target)), target], eps, 1 - eps).astype(np.float64))
@@ -221,18 +231,34 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             name="balanced_accuracy", higher_is_better=True, kinds=_CLASSES, bounds=(0.0, 1.0),
-            columns=_recalls, finish=_mean_ratio, steps=True,
+            columns=_recalls, finish=mean_ratio, steps=True,
         ),
         Metric(
             name="f1", higher_is_better=True, kinds=_LABELS, bounds=(0.0, 1.0),
-            columns=_overlaps, finish=_mean_ratio, steps=True,
+            columns=_overlaps, finish=mean_ratio, steps=True,
         ),
         Metric(
             name="auc", higher_is_better=True, kinds=_LABELS, bounds=(0.0, 1.0),
             columns=_placements, finish=_area,
         ),
         Metric(
-            name="log_loss", higher_is_better=False, kinds=_LABELS, bounds=(0.0, _INF),
+            name="iou", higher_is_better=True, kinds=_PIXELS, bounds=(0.0, 1.0),
+            columns=overlaps, finish=mean_ratio,
+        ),
+        Metric(
+            name="dice", higher_is_better=True, kinds=_PIXELS, bounds=(0.0, 1.0),
+            columns=overlaps, finish=mean_dice,
+        ),
+        Metric(
+            name="pixel_accuracy", higher_is_better=True, kinds=_PIXELS, bounds=(0.0, 1.0),
+            columns=right_pixels, finish=mean_ratio,
+        ),
+        Metric(
+            name="pixel_error", higher_is_better=False, kinds=_PIXELS, bounds=(0.0, 1.0),
+            columns=wrong_pixels, finish=mean_ratio,
+        ),
+        Metric(
+            name="log_loss", higher_is_better=False, kinds=(*_LABELS, *_PIXELS), bounds=(0.0, _INF),
             columns=_surprise, finish=_first, rowwise=True,
         ),
         Metric(
@@ -260,7 +286,8 @@ METRICS: dict[str, Metric] = {
 """The registry. For several outputs every regression metric is the plain mean over them, as in scikit-learn;
 for labels, accuracy, log_loss and brier average over rows and labels, auc and f1 over labels (macro); auc of
 more than two classes is one against the rest, macro; f1 is macro also for two classes. auc, f1 and
-balanced_accuracy average over the classes that the rows hold."""
+balanced_accuracy average over the classes that the rows hold. Of a segmentation, log_loss averages over images, of
+each over its labelled pixels; the others count the pixels of all images together (see `_pixels`)."""
 
 
 def metric_of(name: str | Metric) -> Metric:

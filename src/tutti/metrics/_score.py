@@ -53,7 +53,7 @@ class Difference(Interval):
 def score(
     metric: str | Metric,
     target: Num[np.ndarray, "rows ..."],
-    prediction: Float[np.ndarray, "rows out"],
+    prediction: Float[np.ndarray, "rows ..."],
     *,
     units: Int[np.ndarray, " rows"] | None = None,
     weights: Num[np.ndarray, " rows"] | None = None,
@@ -67,6 +67,7 @@ def score(
     bootstrap over `units` (each row its own where None), see `bootstrap`. `unit` is the name for them ("row"
     or "group" where None). At the bound of a bounded metric (accuracy or AUC of 1) a resample cannot vary:
     then it is Wilson's interval at the effective number of units, for classes that of the smallest class.
+    Pixels of one image are alike: of a segmentation the rows that are resampled are images.
     A metric that is not defined on these rows (AUC of one class) is NaN with an interval of NaN.
     """
     chosen = metric_of(metric)
@@ -88,8 +89,8 @@ def score(
 def paired_difference(
     metric: str | Metric,
     target: Num[np.ndarray, "rows ..."],
-    a: Float[np.ndarray, "rows out"],
-    b: Float[np.ndarray, "rows out"],
+    a: Float[np.ndarray, "rows ..."],
+    b: Float[np.ndarray, "rows ..."],
     *,
     units: Int[np.ndarray, " rows"] | None = None,
     weights: Num[np.ndarray, " rows"] | None = None,
@@ -143,7 +144,7 @@ def _prepare(
 def _sizes(metric: Metric, target: np.ndarray, mass: np.ndarray, units: np.ndarray | None) -> np.ndarray:
     """Kish's effective number of units, (Σw)²/Σw²; one for each class where the metric is made of classes."""
     labels = np.arange(len(target)) if units is None else np.unique(units, return_inverse=True)[1]
-    if metric.rowwise or metric.name == "r2":
+    if metric.rowwise or metric.name == "r2" or target.ndim == 3:
         parts = [mass > 0]
     elif target.ndim == 1:
         parts = [target == k for k in np.unique(target)]

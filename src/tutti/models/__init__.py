@@ -6,6 +6,7 @@ from tutti.models._deepsets import DeepSets as DeepSets
 from tutti.models._gat import GAT as GAT
 from tutti.models._gcn import GCN as GCN
 from tutti.models._gin import GIN as GIN
+from tutti.models._images_unet import UNet as UNet
 from tutti.models._linear import Linear as Linear
 from tutti.models._mlp import MLP as MLP
 from tutti.models._model import Model as Model
@@ -39,6 +40,7 @@ from tutti.models._table import TableNetwork as TableNetwork
 from tutti.models._tabm import TabM as TabM
 
 _ALL: tuple[type[Model], ...] = (
+    UNet,
     *(Linear, MLP, ResMLP, TabM),
     *(DeepSets, SetAttention, SetTransformer),
     *(InceptionTime, ResNet1D, SignalLSTM, SignalGRU, SignalTransformer, SignalLinear),

@@ -1,4 +1,4 @@
-"""What is asked of a network: regression, binary, multiclass and multilabel tasks, inferred from a target."""
+"""What is asked of a network: values, classes, labels, forecasts, a class for every pixel; inferred from a target."""
 
 from tutti.tasks._affine import Affine as Affine
 from tutti.tasks._affine import answers as answers
@@ -15,6 +15,8 @@ from tutti.tasks._regression import Regression as Regression
 from tutti.tasks._regression import restore as restore
 from tutti.tasks._regression import standardise as standardise
 from tutti.tasks._regression import target_statistics as target_statistics
+from tutti.tasks._segmentation import UNLABELLED as UNLABELLED
+from tutti.tasks._segmentation import Segmentation as Segmentation
 from tutti.tasks._task import Task as Task
 from tutti.tasks._task import TaskKind as TaskKind
 from tutti.tasks._temperature import best_temperature as best_temperature

@@ -10,12 +10,15 @@ from tutti.tasks._classes import Binary, Multiclass
 from tutti.tasks._forecast import Forecast
 from tutti.tasks._multilabel import MultiLabel
 from tutti.tasks._regression import Regression
+from tutti.tasks._segmentation import Segmentation
 from tutti.tasks._task import Base, Task
 from tutti.tasks._values import Target, targets
 
 MOST_CLASSES = 20
 ROWS_PER_CLASS = 5
-TASKS: dict[str, type[Base]] = {task.name: task for task in (Regression, Binary, Multiclass, MultiLabel, Forecast)}
+TASKS: dict[str, type[Base]] = {
+    task.name: task for task in (Regression, Binary, Multiclass, MultiLabel, Forecast, Segmentation)
+}
 KINDS = (*TASKS, "classification")
 
 
@@ -23,7 +26,8 @@ def infer(values: Any, names: Sequence[str], kind: str | None = None) -> Task:
     """The task for these raw target values: an array, frame, list or tensor, [rows] or [rows, columns].
 
     `kind` decides where it is given: "regression", "binary", "multiclass", "multilabel", "classification" (binary for
-    two classes, else multiclass), or "forecast" (values [rows, horizon · names], see `Forecast`). Else, for one column:
+    two classes, else multiclass), "forecast" (values [rows, horizon · names], see `Forecast`) or "segmentation"
+    (values [rows, height, width], see `Segmentation.of`). Else, for one column:
 
     - text or booleans → classes;
     - two distinct numbers → two classes;
@@ -43,6 +47,8 @@ def infer(values: Any, names: Sequence[str], kind: str | None = None) -> Task:
         forecast = Forecast(names=tuple(names), horizon=futures.shape[-1] // max(1, len(names)))
         forecast.encode(futures)
         return forecast
+    if kind == Segmentation.name:
+        return Segmentation.of(values, ", ".join(names))
     columns = targets(values, tuple(names))
     kind = kind or _kind(columns)
     for column in columns:

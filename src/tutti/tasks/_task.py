@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tutti.core import Config, InputError, unknown
 
-TaskKind = Literal["regression", "binary", "multiclass", "multilabel"]
+TaskKind = Literal["regression", "binary", "multiclass", "multilabel", "segmentation"]
 
 
 @runtime_checkable
