@@ -19,6 +19,7 @@ from tutti.data._row_content import duplicate_groups as duplicate_groups
 from tutti.data._sample import Found as Found
 from tutti.data._sample import Reader as Reader
 from tutti.data._sample import Sample as Sample
+from tutti.data._series import Series as Series
 from tutti.data._sets import Sets as Sets
 from tutti.data._splits import declare_splits as declare_splits
 from tutti.data._splits import warn_shuffled_time as warn_shuffled_time

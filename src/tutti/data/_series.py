@@ -110,10 +110,10 @@ class Series(Sample):
     def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
         """centre and scale of each channel, over all steps of these rows' pasts; gain and shift: from these units to
         those of the target, which are each output's own over the same rows (tasks.Affine)."""
-        seen = self._covered(self.starts[rows], self.window)
+        seen = self.covered(self.starts[rows], self.window)
         past = self.values[seen].astype(np.float64)
-        centre, scale = past.mean(axis=0), past.std(axis=0)
-        scale = np.where(past.min(axis=0) == past.max(axis=0), 1.0, scale)
+        centre, scale = np.nanmean(past, axis=0), np.nanstd(past, axis=0)
+        scale = np.where(np.nanmin(past, axis=0) == np.nanmax(past, axis=0), 1.0, scale)
         target = Affine.fit(self.futures[rows])
         own = np.tile(centre, self.horizon), np.tile(scale, self.horizon)
         found = {
@@ -125,7 +125,7 @@ class Series(Sample):
         there = dict(network.named_buffers())
         return {name: torch.from_numpy(value).to(there[name].dtype) for name, value in found.items() if name in there}
 
-    def _covered(self, starts: Int[np.ndarray, " some"], length: int) -> Shaped[np.ndarray, " step"]:
+    def covered(self, starts: Int[np.ndarray, " some"], length: int) -> Shaped[np.ndarray, " step"]:
         """Which steps lie in a stretch of this length from one of these starts."""
         edges = np.zeros(len(self.values) + 1, np.int64)
         np.add.at(edges, starts, 1)
@@ -161,7 +161,7 @@ class Series(Sample):
         sides = [("test", splits.train, splits.test)] if len(splits.test) else []
         sides += [(f"fold {i}", fold.train, fold.validation) for i, fold in enumerate(splits.folds)]
         for where, train, judged in sides:
-            asked = np.concatenate([[0], np.cumsum(self._covered(self.starts[judged] + self.window, self.horizon))])
+            asked = np.concatenate([[0], np.cumsum(self.covered(self.starts[judged] + self.window, self.horizon))])
             begin = self.starts[train]
             late = int((asked[begin + self.window + self.horizon] > asked[begin]).sum())
             if late:

@@ -1,11 +1,12 @@
 """Kind of data -> its default recipe."""
 
 from tutti.core import InputError, Shape
-from tutti.learn import _recipe_nodes, _recipe_sets, _recipe_table
+from tutti.learn import _recipe_nodes, _recipe_series, _recipe_sets, _recipe_table
 from tutti.learn._recipe import Choose, Recipe
 from tutti.tasks import TaskKind
 
 RECIPES: dict[str, Choose] = {
+    "series": _recipe_series.recipe,
     "table": _recipe_table.recipe,
     "sets": _recipe_sets.recipe,
     "nodes": _recipe_nodes.recipe,
