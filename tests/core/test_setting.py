@@ -24,6 +24,7 @@ def test_settings_are_keys_and_have_an_order():
         {"learning_rate": float("nan")},
         *({name: 1.0} for name in ("dropout", "label_smoothing", "momentum")),
         *({name: -0.1} for name in ("dropout", "label_smoothing", "momentum", "weight_decay", "noise", "l1")),
+        *({name: value} for name in ("augment", "flip") for value in (-0.1, 1.1)),
         *({name: float("nan")} for name in ("activity_l1", "activity_l2", "dropout")),
     ],
 )

@@ -17,8 +17,9 @@ class Setting:
     dropout: probability in [0, 1) that a unit is zeroed. noise: standard deviation of Gaussian noise on the
     standardised inputs. label_smoothing: in [0, 1). l1: coefficient of Σ|w| added to the loss.
     activity_l1, activity_l2: coefficients of the mean |h| and h² of hidden activations. momentum: first-moment
-    decay (SGD's momentum, Adam's β₁). optimizer: which of a population's update rules moves the member, where
-    there are several; "" is the only one.
+    decay (SGD's momentum, Adam's β₁). augment: strength in [0, 1] of random shifts, turns and erasures of training
+    samples. flip: probability in [0, 1] that a training image is mirrored, left to right. optimizer: which of a
+    population's update rules moves the member, where there are several; "" is the only one.
     A layer that needs one of them registers a buffer of that name; the engine fills it, member by member.
     """
 
@@ -31,6 +32,8 @@ class Setting:
     activity_l1: float = 0.0
     activity_l2: float = 0.0
     momentum: float = 0.9
+    augment: float = 0.0
+    flip: float = 0.0
     optimizer: str = ""
 
     def __post_init__(self) -> None:
@@ -46,16 +49,17 @@ class Setting:
         for name in ("dropout", "label_smoothing", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a number in [0, 1).")
+        for name in ("augment", "flip"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected a number from 0 to 1.")
         for name in ("weight_decay", "noise", "l1", "activity_l1", "activity_l2"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a number of at least 0.")
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain values; `optimizer` only where it says something."""
+        """The fields as plain values; `augment`, `flip` and `optimizer` only where they say something."""
         values = asdict(self)
-        if not self.optimizer:
-            del values["optimizer"]
-        return values
+        return {k: v for k, v in values.items() if v or k not in ("augment", "flip", "optimizer")}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Setting":

@@ -9,6 +9,10 @@ from tutti.nn._activations import activation as activation
 from tutti.nn._attention import KeyValueCache as KeyValueCache
 from tutti.nn._attention import attention as attention
 from tutti.nn._attention import attention_maps as attention_maps
+from tutti.nn._augment import RandomErase as RandomErase
+from tutti.nn._augment import RandomFlip as RandomFlip
+from tutti.nn._augment import RandomShift as RandomShift
+from tutti.nn._augment import RandomTurn as RandomTurn
 from tutti.nn._convolve import Convolution as Convolution
 from tutti.nn._convolve import TransposedConvolution as TransposedConvolution
 from tutti.nn._convolve import convolved_size as convolved_size
