@@ -61,6 +61,7 @@ def fit(
     budget: o.Budget = None,
     seed: o.Seed = 0,
     out: o.Out = None,
+    no_examples: o.NoExamples = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     resume: o.Resume = None,
@@ -109,6 +110,7 @@ def _wanted(given: dict[str, Any]) -> dict[str, Any]:
     wanted["keep"] = tuple(wanted["keep"] or ())
     wanted["drop"] = tuple(wanted["drop"] or ())
     wanted["header"] = not wanted.pop("no_header")
+    wanted["examples"] = not wanted.pop("no_examples")
     wanted["rungs"] = not wanted.pop("no_rungs")
     wanted["learning_rates"] = wanted.pop("learning_rate")
     wanted["weight_decays"] = wanted.pop("weight_decay")

@@ -226,6 +226,9 @@ Out = Annotated[
 AsJson = Annotated[
     bool, _option("--json", panel=_OUTPUT, text="Print the result as one JSON object; the rest goes to stderr.")
 ]
+NoExamples = Annotated[
+    bool, _option("--no-examples", panel=_OUTPUT, text="Show no samples (images, texts, ...) in the report.")
+]
 Quiet = Annotated[bool, _option("--quiet", "-q", panel=_OUTPUT, text="Show nothing while it works.")]
 Resume = Annotated[
     str | None,

@@ -33,7 +33,9 @@ def size(source: str, schema: Schema) -> str:
 
 def beside(schema: Schema) -> str:
     """`label (target), speaker (group)`: what stands beside samples that are no rows of a table."""
-    return listed([f"{clean(c.name)} ({'set aside' if c.role == Role.ASIDE else c.role.value})" for c in schema.columns])
+    return listed(
+        [f"{clean(c.name)} ({'set aside' if c.role == Role.ASIDE else c.role.value})" for c in schema.columns]
+    )
 
 
 def kinds(schema: Schema) -> str:

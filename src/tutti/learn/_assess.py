@@ -22,6 +22,7 @@ from tutti.evaluation import (
 )
 from tutti.inspection import feature_places, permutation_importance
 from tutti.learn._declare import Declared
+from tutti.learn._examples import examples
 from tutti.learn._options import Options
 from tutti.learn._progress import Clock
 from tutti.learn._train import Outcome
@@ -42,10 +43,12 @@ from tutti.runs import Run, environment
 
 @dataclass(frozen=True, kw_only=True)
 class Assessment:
-    """The result object and the predictions that it rests on (encoded targets and predictions, no features)."""
+    """The result object, the predictions that it rests on (encoded targets and predictions, no features), and some
+    samples to look at, where these are no rows of a table."""
 
     result: dict[str, Any]
     predictions: dict[str, np.ndarray]
+    examples: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +104,11 @@ def assess(
     result = {
         "run": None if run is None else str(run.folder),
         "task": declared.task.kind,
-        "data": {"rows": declared.table.rows, "columns": len(declared.schema.columns)},
+        "data": {
+            "kind": declared.table.kind,
+            "rows": declared.table.rows,
+            "columns": len(declared.schema.columns),
+        },
         "members": _members(outcome),
         "best": {**outcome.best.setting.to_json(), "step": outcome.best.point.step, "cv": _cv(declared, outcome)},
         "test": quoted.to_json() if judged.test else None,
@@ -113,7 +120,8 @@ def assess(
     }
     result["details"] = _details(declared, outcome, baselines, judged, searched, quality, clock, looks)
     result["seconds"] = round(clock.seconds, 2)
-    return Assessment(result=result, predictions=_predictions(declared, outcome, judged))
+    shown = examples(declared, judged.rows, judged.prediction) if options.examples else []
+    return Assessment(result=result, predictions=_predictions(declared, outcome, judged), examples=shown)
 
 
 def _judged(declared: Declared, outcome: Outcome) -> Judged:

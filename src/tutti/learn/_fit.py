@@ -56,7 +56,8 @@ def fit(
     learning_rates, weight_decays: the axes of the grid. setting: other hyper-parameters ({"dropout": 0.1}).
     class_weight: "balanced" or None. refit: one network on all training rows instead of the ensemble of folds
         (default: only where the split is ordered in time). rungs (True): drop losing settings early.
-    baselines (True). device: "cpu", "cuda", "mps". executor: "stacked", "vmapped" or "looped", how the members are
+    baselines (True). examples (True): samples (images, texts, …; never rows of a table) are shown in the report.
+    device: "cpu", "cuda", "mps". executor: "stacked", "vmapped" or "looped", how the members are
         carried through a step (default: what a few timed steps find the fastest).
 
     precision ("float32"): "bfloat16" computes the products of the training passes in it (weights, losses and
@@ -221,6 +222,8 @@ def _steps(state: Mapping[str, Any]) -> int:
 def _write_outcome(run: Run, outcome: Outcome, assessment: Assessment, *, interrupted: bool) -> None:
     outcome.predictor.save(run)
     run.write_json("result.json", assessment.result)
+    if assessment.examples:
+        run.write_json("examples.json", assessment.examples)
     run.write_tensors("predictions.safetensors", assessment.predictions)
     run.set_status("interrupted" if interrupted else "finished")  # the report tells it
     write_report(run.folder)

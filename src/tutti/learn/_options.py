@@ -23,7 +23,7 @@ _EXPECTED: tuple[tuple[tuple[str, ...], Any, str], ...] = (
     (("seed", "batch_size", "horizon", "window", "vocabulary", "length"), Integral, "a whole number"),
     (("epochs", "test_size", "rate"), Real, "a number"),
     (("gap",), (Integral, timedelta, np.timedelta64), "a whole number of times, or a timedelta"),
-    (("header", "rungs", "baselines", "refit", "generate", "skip"), bool, "True or False"),
+    (("header", "rungs", "baselines", "examples", "refit", "generate", "skip"), bool, "True or False"),
     (
         ("time", "group", "series", "weight", "text", "set", "smiles"),
         (str, int),
@@ -90,6 +90,7 @@ class Options:
     refit: bool | None = None
     rungs: bool = True
     baselines: bool = True
+    examples: bool = True
     device: str | None = None
     executor: str | None = None
     precision: str = "float32"

@@ -58,6 +58,7 @@ class Facts:
     plan: Sequence[str]
     environment: Mapping[str, Any]
     log: Sequence[Mapping[str, Any]]
+    examples: Sequence[Any] = ()
 
     @property
     def details(self) -> Mapping[str, Any]:
@@ -179,6 +180,7 @@ def read_facts(folder: Path) -> Facts:
         plan=[str(line) for line in lines],
         environment=_mapping(run, "environment.json") or details.get("environment") or {},
         log=run.read_log(),
+        examples=run.read_json("examples.json") if run.has("examples.json") else (),
     )
 
 

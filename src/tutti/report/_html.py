@@ -7,7 +7,7 @@ from typing import Any
 
 # Control characters, halves of surrogate pairs, and the marks that reverse the direction of what follows.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-_VOID = {"meta", "br", "col", "link"}
+_VOID = {"meta", "br", "col", "link", "img"}
 
 
 class Markup(str):

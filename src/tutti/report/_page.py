@@ -6,7 +6,14 @@ from importlib.resources import files
 from pathlib import Path
 
 from tutti.core import InputError
-from tutti.report import _section_data, _section_errors, _section_population, _section_record, _section_scores
+from tutti.report import (
+    _section_data,
+    _section_errors,
+    _section_examples,
+    _section_population,
+    _section_record,
+    _section_scores,
+)
 from tutti.report._facts import Facts, read_facts
 from tutti.report._html import Markup, tag
 from tutti.report._parts import Section, quiet
@@ -21,6 +28,7 @@ SECTIONS = (
     _section_population.population,
     _section_population.curves,
     _section_population.fit_quality,
+    _section_examples.examples,
     _section_errors.errors,
     _section_errors.calibration,
     _section_errors.importance,
@@ -69,7 +77,7 @@ def render(facts: Facts) -> str:
 
 def _head(facts: Facts, style: str) -> Markup:
     digest = b64encode(sha256(style.encode("utf8")).digest()).decode("ascii")
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return tag(
         "head",
         tag("meta", charset="utf-8"),

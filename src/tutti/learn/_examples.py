@@ -1,0 +1,79 @@
+"""Samples to look at in the report: the worst mistakes, and some of all."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from tutti.core import permutation
+from tutti.learn._declare import Declared
+from tutti.metrics import METRICS
+
+MISTAKES = 12
+OTHERS = 12
+_KEY = 0xE8A3
+
+
+def examples(
+    declared: Declared, rows: Int[np.ndarray, " judged"], prediction: Float[np.ndarray, "judged ..."]
+) -> list[dict[str, Any]]:
+    """Pictures of judged samples with truth and prediction: those with the largest loss first, then some drawn from
+    the others by a fixed key. Nothing for tables, whose rows a report does not show.
+
+    {"picture": Sample.example(row), "row", "loss", "worst": bool, and of classes "truth", "answer", "probability" (of
+    the answer); of values "truth" and "answer" as lists}.
+    """
+    table = declared.table
+    if table.sample is None or not len(rows):
+        return []
+    losses = _losses(declared, rows, prediction)
+    order = np.argsort(-losses, kind="stable")
+    worst = order[:MISTAKES]
+    rest = order[MISTAKES:]
+    drawn = rest[permutation(_KEY, len(rest))[:OTHERS]] if len(rest) else rest
+    return [
+        _example(declared, int(rows[i]), prediction[i], float(losses[i]), worst=bool(place < len(worst)))
+        for place, i in enumerate([*worst, *drawn])
+    ]
+
+
+def _losses(declared: Declared, rows: np.ndarray, prediction: np.ndarray) -> Float[np.ndarray, " judged"]:
+    """What each sample's prediction costs: the log-loss of classes, the squared error of values, else the metric."""
+    target = declared.target[rows]
+    for name in ("log_loss", "mse", declared.metric):
+        metric = METRICS[name]
+        if declared.task.kind in metric.kinds:
+            found = metric.per_row(target, prediction)
+            if found is not None:
+                return np.asarray(-found if metric.higher_is_better else found, np.float64)
+    return np.zeros(len(rows))
+
+
+def _example(declared: Declared, row: int, prediction: np.ndarray, loss: float, *, worst: bool) -> dict[str, Any]:
+    assert declared.table.sample is not None
+    task, target = declared.task, declared.target[row]
+    found: dict[str, Any] = {
+        "picture": declared.table.sample.example(row),
+        "row": row,
+        "loss": round(loss, 4),
+        "worst": worst,
+    }
+    if task.kind in ("binary", "multiclass"):
+        answer = int(prediction.argmax())
+        found |= {
+            "truth": task.classes[int(target)],
+            "answer": task.classes[answer],
+            "probability": round(float(prediction[answer]), 4),
+        }
+    elif task.kind == "multilabel":
+        found |= {
+            "truth": [c for c, y in zip(task.classes, target, strict=True) if y],
+            "answer": [c for c, p in zip(task.classes, prediction, strict=True) if p >= 0.5],
+        }
+    elif task.kind != "segmentation":
+        found |= {"truth": _values(target), "answer": _values(prediction)}
+    return found
+
+
+def _values(values: np.ndarray) -> list[float]:
+    return [float(f"{x:.5g}") for x in np.ravel(values)]
