@@ -7,6 +7,12 @@ from tutti.models._gat import GAT as GAT
 from tutti.models._gcn import GCN as GCN
 from tutti.models._gin import GIN as GIN
 from tutti.models._images_unet import UNet as UNet
+from tutti.models._images import ImageModel as ImageModel
+from tutti.models._images import ImageNetwork as ImageNetwork
+from tutti.models._images_resnet import ResNet as ResNet
+from tutti.models._images_small import LeNet as LeNet
+from tutti.models._images_small import SmallCNN as SmallCNN
+from tutti.models._images_vit import ViT as ViT
 from tutti.models._linear import Linear as Linear
 from tutti.models._mlp import MLP as MLP
 from tutti.models._model import Model as Model
@@ -42,6 +48,7 @@ from tutti.models._tabm import TabM as TabM
 _ALL: tuple[type[Model], ...] = (
     UNet,
     *(Linear, MLP, ResMLP, TabM),
+    *(ResNet, SmallCNN, LeNet, ViT),
     *(DeepSets, SetAttention, SetTransformer),
     *(InceptionTime, ResNet1D, SignalLSTM, SignalGRU, SignalTransformer, SignalLinear),
     *(GCN, GAT, SAGE, GIN),
