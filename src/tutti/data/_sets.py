@@ -183,7 +183,9 @@ def assemble(
     empty = np.flatnonzero(sizes == 0)
     if len(empty):
         shown = ", ".join(ids[i] for i in empty[:5]) + (", …" if len(empty) > 5 else "")
-        end = "and left out." if reading.skip else "; nothing but their size of 0 is known of them (--skip: left out)."
+        end = (
+            "and left out." if reading.skip else "; nothing but their size of 0 is known of them (--skip: left out)."
+        )
         message = f"{len(empty)} of {len(ids)} sets are empty ({shown}) {end}".replace(" ;", ";")
         findings.append(Finding(kind="empty-sets", where="items", message=message))
     if len(empty) and reading.skip:
@@ -202,6 +204,8 @@ def _large(sample: Sets, sizes: Int[np.ndarray, " set"]) -> list[Finding]:
     most = sample.shape.items
     if most > SetShape.TRAINED:
         message = f"Sets have up to {most:,} items: each training step sees a random {SetShape.TRAINED:,} of them, "
-        message += "judging sees all." if most <= SetShape.JUDGED else f"judging {SetShape.JUDGED:,}, always the same."
+        message += (
+            "judging sees all." if most <= SetShape.JUDGED else f"judging {SetShape.JUDGED:,}, always the same."
+        )
         findings.append(Finding(kind="large-sets", where="items", message=message, severity="notice"))
     return findings

@@ -15,7 +15,7 @@ from tutti.data._sets import Sets, assemble
 from tutti.data._sets_table import encode_table, read_table
 from tutti.data._sources import as_array
 
-Cloud = Num[np.ndarray, "items feature"]
+Cloud = Num[np.ndarray, "_items _feature"]
 
 
 class SetReader:
@@ -32,7 +32,8 @@ class SetReader:
 
     def claims(self, source: Any, reading: Reading) -> bool:
         if isinstance(source, Mapping):
-            return bool(source) and all(_unequal(value) for value in source.values())
+            lists = all(isinstance(value, list | tuple) for value in source.values())
+            return lists and _unequal([each for value in source.values() for each in value])
         if isinstance(source, tuple) and len(source) == 2:
             return _unequal(source[0])
         return isinstance(source, list) and _unequal(source)
@@ -57,10 +58,10 @@ class SetReader:
 
 def _unequal(values: Any) -> bool:
     """A list of arrays [items, feature] with one width and several lengths."""
-    if not isinstance(values, list | tuple) or len(values) < 2:
+    if not isinstance(values, list | tuple):
         return False
     shapes = {tuple(getattr(value, "shape", ())) for value in values}
-    return all(len(shape) == 2 for shape in shapes) and len({s[1] for s in shapes}) == 1 and len(shapes) > 1
+    return len(shapes) > 1 and all(len(shape) == 2 for shape in shapes) and len({shape[1] for shape in shapes}) == 1
 
 
 def _read_arrays(source: Any, reading: Reading) -> Found:

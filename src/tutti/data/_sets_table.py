@@ -149,7 +149,9 @@ def _settled(frame: Frame, others: set[str], reading: Reading) -> _Items:
         absent &= absent_rows(settled.values)
     if aside:
         shown = ", ".join(aside[:10]) + (f", … ({len(aside)} columns)" if len(aside) > 10 else "")
-        message = "Set aside: free text, identifiers, or the same value everywhere (--keep uses a column all the same)."
+        message = (
+            "Set aside: free text, identifiers, or the same value everywhere (--keep uses a column all the same)."
+        )
         frame.findings.append(Finding(kind="columns-set-aside", where=shown, message=message, severity="notice"))
     return _Items(tuple(columns), _stacked(parts, absent))
 

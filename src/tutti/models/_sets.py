@@ -57,9 +57,7 @@ class ItemLayers(torch_nn.Module):
 
     def __init__(self, inputs: int, widths: Sequence[int], *, equivariant: bool = False) -> None:
         super().__init__()
-        self.layers = torch_nn.ModuleList(
-            nn.Linear(a, b) for a, b in zip((inputs, *widths), widths, strict=False)
-        )
+        self.layers = torch_nn.ModuleList(nn.Linear(a, b) for a, b in zip((inputs, *widths), widths, strict=False))
         self.peak = nn.SetPool("max") if equivariant else None
 
     def forward(
