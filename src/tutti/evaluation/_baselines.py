@@ -27,8 +27,8 @@ class Baseline:
 
     `cv_score` is the mean of the metric over the folds that judged it (all of them with out-of-fold
     predictions). `out_of_fold` are predictions for `splits.validated`, `test` those for `splits.test` after a
-    refit on all training rows: [rows, classes], [rows, labels] or [rows, outputs]. `note` says in words what
-    the allowance of time left out.
+    refit on all training rows (with one hold-out: on those of its training part): [rows, classes], [rows, labels] or
+    [rows, outputs]. `note` says in words what the allowance of time left out.
     """
 
     name: str
@@ -116,10 +116,16 @@ def _each(
         yield _tuned(problem, learner, share, out_of_fold, replay.get(learner.name))
 
 
+def _final_rows(splits: Splits) -> np.ndarray:
+    """What the model for the test is fitted on: all training rows; where there is one hold-out, those that the
+    network trains on too, or a validation part that is several times as large would decide the comparison."""
+    return splits.folds[0].train if len(splits.folds) == 1 else splits.train
+
+
 def _trivial(problem: Problem, out_of_fold: bool) -> Baseline:
     began, splits = perf_counter(), problem.splits
     parts = [np.tile(problem.trivial(fold.train), (len(fold.validation), 1)) for fold in splits.folds]
-    test = np.tile(problem.trivial(splits.train), (len(splits.test), 1)) if len(splits.test) else None
+    test = np.tile(problem.trivial(_final_rows(splits)), (len(splits.test), 1)) if len(splits.test) else None
     return Baseline(
         name="trivial", settings={}, cv_score=_fold_mean(problem, parts),
         out_of_fold=_gather(splits, parts) if out_of_fold else None, test=test, seconds=perf_counter() - began,
@@ -136,7 +142,7 @@ def _tuned(
     # A model whose rows were cut for tuning is fitted anew; otherwise the trials' own are the fold models.
     ready = [] if tuned.rows or not out_of_fold else tuned.trials
     sizes = [len(fold.train) for fold in splits.folds[len(ready) :]] if out_of_fold else []
-    sizes += [len(splits.train)] if len(splits.test) else []
+    sizes += [len(_final_rows(splits))] if len(splits.test) else []
     grown: list[int] = []  # iterations of each of these fits
     told = None if earlier is None else earlier.get("grown", [tuned.iterations] * len(sizes))
     most = _rows_within(tuning, tuned, sizes, clock) if earlier is None else earlier["fit_rows"]
@@ -158,7 +164,7 @@ def _tuned(
         model = ready[number].model if number < len(ready) else final(fold.train)
         iterations = tuned.iterations if number < len(ready) else grown[-1]
         parts.append(model.predict(fold.validation, iterations))
-    test = final(splits.train).predict(splits.test) if len(splits.test) else None
+    test = final(_final_rows(splits)).predict(splits.test) if len(splits.test) else None
     value = tuned.score[0] if problem.metric.higher_is_better else -tuned.score[0]
     amounts = {"iterations": tuned.iterations, "grown": grown} if learner.most > 1 else {}
     return Baseline(
@@ -168,7 +174,7 @@ def _tuned(
         out_of_fold=_gather(splits, parts) if out_of_fold else None,
         test=test,
         seconds=clock.spent(),
-        note=_note(tuned, most, len(splits.train), len(splits.folds)),
+        note=_note(tuned, most, len(_final_rows(splits)), len(splits.folds)),
     )
 
 

@@ -60,7 +60,8 @@ class Tuning:
         self.folds = problem.splits.folds
         self.rows: int | None = None
         self.found: dict[Key, list[Trial]] = {}
-        finals = [len(problem.splits.train)] if len(problem.splits.test) else []
+        one = len(self.folds) == 1
+        finals = [len(self.folds[0].train if one else problem.splits.train)] if len(problem.splits.test) else []
         finals += [len(fold.train) for fold in self.folds] * out_of_fold
         self.final_rows, self.fits = sum(finals), len(finals)
 
