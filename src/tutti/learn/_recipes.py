@@ -1,13 +1,15 @@
 """Kind of data -> its default recipe."""
 
 from tutti.core import InputError, Shape
-from tutti.learn import _recipe_nodes, _recipe_series, _recipe_sets, _recipe_table
+from tutti.learn import _recipe_images, _recipe_nodes, _recipe_series, _recipe_sets, _recipe_signals, _recipe_table
 from tutti.learn._recipe import Choose, Recipe
 from tutti.tasks import TaskKind
 
 RECIPES: dict[str, Choose] = {
+    "images": _recipe_images.recipe,
     "series": _recipe_series.recipe,
     "table": _recipe_table.recipe,
+    "signals": _recipe_signals.recipe,
     "sets": _recipe_sets.recipe,
     "nodes": _recipe_nodes.recipe,
 }

@@ -35,8 +35,8 @@ class ResNet(ImageModel):
     many on half the size.
     stem: "small": a 3 × 3 convolution on the whole image; "large": 7 × 7 with stride 2, then max pooling 3 with
     stride 2; "auto": large from 64 pixels on the shorter side. Every convolution is followed by batch normalisation;
-    where size or width changes, the shortcut is a 1 × 1 convolution (the paper's option B); the stride of a bottleneck
-    stands on its 3 × 3 convolution, as in torchvision. Then the mean over space, and a dense layer.
+    where size or width changes, the shortcut is a 1 × 1 convolution (the paper's option B); a bottleneck's stride stands
+    on its 3 × 3 convolution, as in torchvision. Then the mean over space, and a dense layer.
 
     Parameters: 18, width 64, stem large, 3 channels, 1,000 outputs: 11,689,512; 34: 21,797,672; 50: 25,557,032; 18
     with stem small and 10 outputs: 11,173,962.

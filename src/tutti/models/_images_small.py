@@ -50,7 +50,7 @@ class LeNet(ImageModel):
 
     Convolution 5 × 5 to 6 channels (padding 2), pooling 2; convolution 5 × 5 to 16 channels, pooling 2; dense to
     120, to 84, to the outputs; the activation between all. Unlike in the paper every map of the second convolution
-    sees all of the first, pooling has no weights, and the last layer is dense where theirs compares with drawn digits.
+    sees all of the first, pooling has no weights, and the last layer is dense: theirs compares with drawn digits.
     activation: by name; "tanh" is the original. pooling: "average" (the original) or "max".
     """
 

@@ -14,7 +14,7 @@ from tutti.models._images import ImageModel, ImageNetwork
 
 class Patches(torch_nn.Module):
     """[*member, batch, channel, height, width] -> [*member, batch, patch, pixels]: squares of `side` pixels, row by
-    row, each with its channels, rows and columns one after another. The inverse rearrangement gives the image back."""
+    row, each with its channels, rows and columns one after another. The inverse rearrangement is the image."""
 
     stacked: ClassVar[bool] = True
 
