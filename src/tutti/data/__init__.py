@@ -6,10 +6,13 @@ from tutti.data._fingerprint import looked_at as looked_at
 from tutti.data._fingerprint import record_look as record_look
 from tutti.data._fingerprint import repeated_looks as repeated_looks
 from tutti.data._fit import fit_front as fit_front
+from tutti.data._graphs import Graphs as Graphs
 from tutti.data._images import Images as Images
 from tutti.data._leaks import LeakReport as LeakReport
 from tutti.data._leaks import find_leaks as find_leaks
 from tutti.data._mapped import MappedRows as MappedRows
+from tutti.data._molecules import fingerprints as fingerprints
+from tutti.data._molecules import parse as parse_smiles
 from tutti.data._nodes import Nodes as Nodes
 from tutti.data._read import read as read
 from tutti.data._readers import READERS as READERS
@@ -21,6 +24,7 @@ from tutti.data._sample import Reader as Reader
 from tutti.data._sample import Sample as Sample
 from tutti.data._series import Series as Series
 from tutti.data._sets import Sets as Sets
+from tutti.data._signals import Signals as Signals
 from tutti.data._splits import declare_splits as declare_splits
 from tutti.data._splits import warn_shuffled_time as warn_shuffled_time
 from tutti.data._table import Table as Table

@@ -46,8 +46,9 @@ def near_signals(
     if count < FEWEST:
         return []
     message = (
-        f"{count} of {len(judged):,} signals that judge ({where}) nearly equal a training signal, but for loudness or "
-        "a little noise. If they are one recording, the score is too good: hold them out together by --group COLUMN."
+        f"{count} of {len(judged):,} signals that judge ({where}) nearly equal a training signal, but for loudness "
+        "or a little noise. If they are one recording, the score is too good: hold them out together by --group "
+        "COLUMN."
     )
     return [Finding(kind="near-duplicates", where=where, message=message, severity="notice")]
 

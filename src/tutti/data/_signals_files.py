@@ -38,10 +38,7 @@ def list_recordings(source: Path, pattern: str | None) -> tuple[list[Path], dict
     With a pattern its names are columns, and "label", else the first, is the target; files anywhere below. Without,
     folders in the folder are classes (column "label"); files straight in it have none. "file" holds the names.
     """
-    if source.is_file():
-        files = [source]
-    else:
-        files = sorted(path for path in source.rglob("*") if is_recording(path))
+    files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if is_recording(path))
     if not files:
         raise InputError(f"{source} holds no WAV file.")
     root = source if source.is_dir() else source.parent

@@ -19,7 +19,7 @@ from tutti.data._sources import as_array
 
 Signal = Num[np.ndarray, "channel time"]
 SAMPLES = ("x", "signals", "data")  # names of the signals in a dict or .npz, in any case
-SOUND = "sound"
+LABEL = "label"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,11 @@ class _Loaded:
     unequal: bool = False
     findings: tuple[Finding, ...] = ()
     test: int = 0  # of the last rows
+
+    @property
+    def task(self) -> str | None:
+        """Labels of files and folders are classes though they may be numbers; other columns tell by themselves."""
+        return "classification" if self.targets == (LABEL,) else None
 
 
 class SignalReader:
@@ -236,8 +241,8 @@ def _found(loaded: _Loaded, reading: Reading, *, sound: bool | None, equal: bool
         sample = replace(sample, equal=bool((sample.lengths == reading.length).all()) and not loaded.unequal)
     test = np.flatnonzero(np.asarray(kept) >= len(loaded.signals) - loaded.test) if loaded.test else None
     return Found(
-        sample=sample, columns=columns, targets=loaded.targets, test=test, source=loaded.source,
-        findings=tuple(findings),
+        sample=sample, columns=columns, targets=loaded.targets, task=loaded.task, test=test,
+        source=loaded.source, findings=tuple(findings),
     )  # fmt: skip
 
 
@@ -276,8 +281,8 @@ def _filled(signals: Sequence[Signal], *, skip: bool) -> tuple[list[Signal], lis
         findings.append(Finding(kind="empty-signals", where="signals", message=message))
     if gaps:
         message = (
-            f"{touched:,} of {len(signals):,} signals have gaps ({gaps / samples:.1%} of all samples): they are filled "
-            "by straight lines between what stands beside them."
+            f"{touched:,} of {len(signals):,} signals have gaps ({gaps / samples:.1%} of all samples): they are "
+            "filled by straight lines between what stands beside them."
         )
         findings.append(Finding(kind="gaps", where="signals", message=message))
     return full, kept, findings

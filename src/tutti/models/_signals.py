@@ -66,7 +66,7 @@ class SignalModel(Model):
 
     spectrogram: "mel": the network sees a log-mel spectrogram of `bands` bands, frames of `frame` seconds every `hop`
     seconds; "none": the samples; "auto": the spectrogram of sound (SOUND samples a second or more).
-    pool: the network sees means of so many times; 0: of 2, 4, … where there are more than LONG, so that there are not.
+    pool: the network sees means of so many times; 0: of 2, 4, … where there are more than LONG, as few as will do.
     augment: whether there is augmentation (its strength is the setting's `augment`); see nn.SignalAugment.
     """
 

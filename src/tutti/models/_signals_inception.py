@@ -13,8 +13,9 @@ from tutti.models._signals import SignalModel, SignalNetwork, check_positive
 
 
 class InceptionModule(torch_nn.Module):
-    """A 1 × 1 convolution to `filters` channels (where there are more), convolutions of all `kernels` on it and a 1 × 1
-    convolution behind a maximum over three times, side by side; batch norm and ReLU. `filters` channels from each."""
+    """A 1 × 1 convolution to `filters` channels (where there is more than one), convolutions of all `kernels` on it
+    and a 1 × 1 convolution behind a maximum over three times, side by side; batch norm and ReLU. `filters` channels
+    from each."""
 
     stacked: ClassVar[bool] = True
 

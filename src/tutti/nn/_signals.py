@@ -18,11 +18,11 @@ def present_times(lengths: Int[Tensor, "*member batch"], times: int) -> Bool[Ten
 
 
 def mel_filters(bands: int, bins: int, rate: float) -> Float[Tensor, "band bin"]:
-    """Triangular filters of height 1 whose edges lie evenly on the mel scale m(f) = 2595 log₁₀(1 + f/700) (O'Shaughnessy
-    1987, as in HTK), from 0 to rate/2.
+    """Triangular filters of height 1 with edges evenly on the mel scale m(f) = 2595 log₁₀(1 + f/700), 0 to rate/2.
 
-    Bin k of `bins` stands for the frequency k · rate / (2 (bins − 1)). Band b rises from edge b to edge b + 1 and falls
-    to edge b + 2, in Hz. A band so narrow that it holds no bin gets weight 1 at the bin nearest to its middle.
+    (O'Shaughnessy 1987, as in HTK.) Bin k of `bins` stands for the frequency k · rate / (2 (bins − 1)). Band b rises
+    from edge b to edge b + 1 and falls to edge b + 2, in Hz. A band so narrow that it holds no bin gets weight 1 at
+    the bin nearest to its middle.
     """
     frequency = torch.linspace(0, rate / 2, bins, dtype=torch.float64)
     top = 2595 * log10(1 + rate / 2 / 700)
