@@ -92,6 +92,8 @@ def _reading(facts: Facts, columns: list[Mapping[str, Any]]) -> str:
     rows = facts.schema.get("rows") or (facts.result.get("data") or {}).get("rows")
     said = f"{plural(rows, 'row')} and " if is_number(rows) else ""
     said += f"{plural(len(columns), 'column')}."
+    summary = (facts.schema.get("sample") or {}).get("summary")
+    said = f"{summary}." if summary else said
     said += f" Features: {listed(kinds)}." if kinds else ""
     said += f" {listed(others)}." if others and len(others) <= 6 else ""
     return said + (f" {plural(aside, 'column was', 'columns were')} set aside." if aside else "")

@@ -106,13 +106,20 @@ def _headline(facts: Facts) -> Markup | None:
     )
 
 
+_SAMPLES = {"text": "Texts", "series": "Windows"} | {
+    kind: kind.capitalize() for kind in ("images", "signals", "graphs", "nodes", "sets")
+}
+
+
 def _glance(facts: Facts) -> Markup:
     """The run in a few numbers."""
     data, members = facts.result.get("data") or {}, facts.result.get("members") or {}
     found: list[tuple[str, Child]] = []
     if is_number(data.get("rows")):
-        columns = f" × {count(data['columns'])}" if is_number(data.get("columns")) else ""
-        found.append(("Rows × columns" if columns else "Rows", count(data["rows"]) + columns))
+        kind = str(data.get("kind") or "table")
+        columns = f" × {count(data['columns'])}" if kind == "table" and is_number(data.get("columns")) else ""
+        noun = "Rows × columns" if columns else _SAMPLES.get(kind, "Rows")
+        found.append((noun, count(data["rows"]) + columns))
     if is_number(members.get("trained")):
         lost = [f"{count(members[k])} {k}" for k in ("dropped", "diverged") if members.get(k)]
         found.append(("Networks trained", [count(members["trained"]), _small(", ".join(lost))]))

@@ -90,6 +90,7 @@ class Drawing:
             tag("desc", self.description, id=f"{self.key}-desc"),
             self.parts,
             viewBox=f"0 0 {place(self.width)} {place(self.height)}",
+            class_="wide" if self.width > 2 * self.height else None,
             role="img",
             aria_labelledby=f"{self.key}-title {self.key}-desc",
         )
