@@ -1,6 +1,7 @@
 """Which sources hold images, and how each of them is read."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tutti.data._images_arrays import Span, fitted, is_array, looks_like_images,
 from tutti.data._images_decode import decode
 from tutti.data._images_folder import has_images, is_image, list_folder
 from tutti.data._images_library import holds_pictures, is_picture, is_torchvision, parts_of_library
+from tutti.data._images_masks import has_masks, with_masks
 from tutti.data._images_npz import ORDER, Part, holds_images, parts_of, read_archive, shapes_in
 from tutti.data._reading import Reading
 from tutti.data._rows_of import join_rows
@@ -53,14 +55,21 @@ class ImageReader:
         return is_picture(first) or (is_array(first) and looks_like_images(first[None]))
 
     def read(self, source: Any, reading: Reading) -> Found:
+        if has_masks(source, reading):
+            return with_masks(source, reading, lambda images, plain: self._found(images, plain, None))
         return self._found(source, reading, _NO_DESCRIPTION)
 
     def encode(self, description: Mapping[str, Any], source: Any, reading: Reading) -> Found:
-        return self._found(source, reading, description)
+        plain = replace(reading, masks=None)  # those named for the training images are no others'
+        if has_masks(source, plain):
+            return with_masks(source, plain, lambda images, plain: self._found(images, plain, description))
+        return self._found(source, plain, description)
 
-    def _found(self, source: Any, reading: Reading, description: Mapping[str, Any]) -> Found:
-        name, parts, targets, findings = _parts(source, reading, labelled=not description)
-        builder = _Builder(reading, description)
+    def _found(self, source: Any, reading: Reading, description: Mapping[str, Any] | None) -> Found:
+        """description: of images that new ones must be like; empty where there is none, None where there are no
+        labels either."""
+        name, parts, targets, findings = _parts(source, reading, labelled=description == _NO_DESCRIPTION)
+        builder = _Builder(reading, description or _NO_DESCRIPTION)
         parts = [builder.add(part) for part in parts]
         names = np.repeat([part.name for part in parts], [len(part.images) for part in parts])
         columns = {key: [cell for part in parts for cell in np.asarray(part.values[key])] for key in parts[0].values}
