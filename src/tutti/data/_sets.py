@@ -183,10 +183,8 @@ def assemble(
     empty = np.flatnonzero(sizes == 0)
     if len(empty):
         shown = ", ".join(ids[i] for i in empty[:5]) + (", …" if len(empty) > 5 else "")
-        end = (
-            "and left out." if reading.skip else "; nothing but their size of 0 is known of them (--skip: left out)."
-        )
-        message = f"{len(empty)} of {len(ids)} sets are empty ({shown}) {end}".replace(" ;", ";")
+        end = " and left out." if reading.skip else "; nothing but their size of 0 is known (--skip leaves them out)."
+        message = f"{len(empty)} of {len(ids)} sets are empty ({shown}){end}"
         findings.append(Finding(kind="empty-sets", where="items", message=message))
     if len(empty) and reading.skip:
         kept = np.flatnonzero(sizes)
@@ -203,9 +201,10 @@ def _large(sample: Sets, sizes: Int[np.ndarray, " set"]) -> list[Finding]:
         findings.append(Finding(kind="cut-sets", where="items", message=message, severity="notice"))
     most = sample.shape.items
     if most > SetShape.TRAINED:
-        message = f"Sets have up to {most:,} items: each training step sees a random {SetShape.TRAINED:,} of them, "
-        message += (
-            "judging sees all." if most <= SetShape.JUDGED else f"judging {SetShape.JUDGED:,}, always the same."
+        judged = "all" if most <= SetShape.JUDGED else f"{SetShape.JUDGED:,}, always the same"
+        message = (
+            f"Sets have up to {most:,} items: a training step sees a random {SetShape.TRAINED:,}, judging {judged}"
         )
+        message += " (options of the model: trained, judged)."
         findings.append(Finding(kind="large-sets", where="items", message=message, severity="notice"))
     return findings

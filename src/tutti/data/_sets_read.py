@@ -22,9 +22,9 @@ class SetReader:
     """Reads sets.
 
     A table (CSV, Parquet, frame, dict of columns) with `set`: rows of one id are one set, whatever their places; see
-    data/_sets_table.py. Arrays: X [set, item, feature]; a list of arrays [items, feature]; with a
-    target as (X, y), ((X, counts), y) or {"x": X, "counts": counts, "label": y, …} (an .npz file too); {class: list of arrays or
-    array [set, item, feature]}, whose target is "class". Items that are NaN throughout are padding. Lists of arrays
+    data/_sets_table.py. Arrays: X [set, item, feature]; a list of arrays [items, feature]; with a target as (X, y),
+    ((X, counts), y) or {"x": X, "counts": counts, "label": y, …} (an .npz file too); {class: list of arrays or array
+    [set, item, feature]}, whose target is "class". Items that are NaN throughout are padding. Lists of arrays
     of unequal length and one width are taken for sets; other arrays where data="sets" says so.
     """
 
@@ -137,7 +137,7 @@ def _clouds(source: Any) -> list[Cloud]:
             shape = "" if array is None else f" of shape {array.shape}"
             raise InputTypeError(
                 f"A {type(source).__name__}{shape} is no collection of sets.",
-                fix="Give an array [set, item, feature], a list of arrays [items, feature], or set=COLUMN of a table.",
+                fix="Give an array [set, item, feature], a list of arrays [items, feature], or a table and set=COLUMN.",
             )
         clouds = list(array)
     for place, cloud in enumerate(clouds):

@@ -15,7 +15,7 @@ from tutti.data._features import category_codes, numeric_features
 from tutti.data._kinds import absent_rows, settle, without_infinities
 from tutti.data._reading import Reading
 from tutti.data._sample import Found
-from tutti.data._sets import Sets, assemble
+from tutti.data._sets import assemble
 from tutti.data._sources import Frame, load
 from tutti.data._values import Values, Words, as_words
 
@@ -115,7 +115,7 @@ def _keyed(frame: Frame, key: str, skip: bool) -> _Keyed:
     lost = np.flatnonzero(words.codes < 0)
     if len(lost) and not skip:
         raise InputError(
-            f"{len(lost)} rows have no {key!r} (first row {int(lost[0]) + 1}): nobody can say to which set they belong.",
+            f"{len(lost)} rows have no {key!r} (first row {int(lost[0]) + 1}): to which set they belong is unknown.",
             fix="Fill it in, or leave such rows out with skip=True (--skip).",
         )
     codes = words.codes
@@ -149,9 +149,7 @@ def _settled(frame: Frame, others: set[str], reading: Reading) -> _Items:
         absent &= absent_rows(settled.values)
     if aside:
         shown = ", ".join(aside[:10]) + (f", … ({len(aside)} columns)" if len(aside) > 10 else "")
-        message = (
-            "Set aside: free text, identifiers, or the same value everywhere (--keep uses a column all the same)."
-        )
+        message = "Set aside: free text, identifiers, or one value everywhere (--keep uses a column all the same)."
         frame.findings.append(Finding(kind="columns-set-aside", where=shown, message=message, severity="notice"))
     return _Items(tuple(columns), _stacked(parts, absent))
 
@@ -202,7 +200,7 @@ def _refuse_varying(name: str, column: pa.ChunkedArray, keyed: _Keyed) -> None:
     first = int(keyed.first[keyed.owner[row]])
     values = [column[i].as_py() for i in (first, row)]
     raise InputError(
-        f"{name!r} differs within a set: set {keyed.ids[keyed.owner[row]]!r} has {values[0]!r} in row {first + 1} and "
-        f"{values[1]!r} in row {row + 1} ({len(odd)} rows in all).",
+        f"{name!r} differs within a set: set {keyed.ids[keyed.owner[row]]!r} has {values[0]!r} in row {first + 1} "
+        f"and {values[1]!r} in row {row + 1} ({len(odd)} rows in all).",
         fix=f"Give one value per set; leave out set={keyed.name!r} (--set) to predict for single rows.",
     )

@@ -1,4 +1,4 @@
-"""What all networks for sets share: the choice of items, the inputs, a judge of the set, and the options for these."""
+"""What all networks for sets share: the choice of items, the inputs, a judge of the set, and their options."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
