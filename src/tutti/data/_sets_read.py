@@ -137,7 +137,7 @@ def _clouds(source: Any) -> list[Cloud]:
             shape = "" if array is None else f" of shape {array.shape}"
             raise InputTypeError(
                 f"A {type(source).__name__}{shape} is no collection of sets.",
-                fix="Give an array [set, item, feature], a list of arrays [items, feature], or a table and set=COLUMN.",
+                fix="Give an array [set, item, feature], a list of arrays [items, feature], or a table with set=…",
             )
         clouds = list(array)
     for place, cloud in enumerate(clouds):
