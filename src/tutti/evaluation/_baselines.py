@@ -34,8 +34,8 @@ class Baseline:
     name: str
     settings: dict[str, Any]
     cv_score: float
-    out_of_fold: Float[np.ndarray, "validated out"] | None
-    test: Float[np.ndarray, "test out"] | None
+    out_of_fold: Float[np.ndarray, "validated ..."] | None
+    test: Float[np.ndarray, "test ..."] | None
     seconds: float
     note: str = ""
 
@@ -124,8 +124,8 @@ def _final_rows(splits: Splits) -> np.ndarray:
 
 def _trivial(problem: Problem, out_of_fold: bool) -> Baseline:
     began, splits = perf_counter(), problem.splits
-    parts = [np.tile(problem.trivial(fold.train), (len(fold.validation), 1)) for fold in splits.folds]
-    test = np.tile(problem.trivial(_final_rows(splits)), (len(splits.test), 1)) if len(splits.test) else None
+    parts = [problem.constant(fold.train, len(fold.validation)) for fold in splits.folds]
+    test = problem.constant(_final_rows(splits), len(splits.test)) if len(splits.test) else None
     return Baseline(
         name="trivial", settings={}, cv_score=_fold_mean(problem, parts),
         out_of_fold=_gather(splits, parts) if out_of_fold else None, test=test, seconds=perf_counter() - began,
@@ -225,12 +225,13 @@ def _fold_mean(problem: Problem, parts: list[np.ndarray]) -> float:
 
 def _gather(splits: Splits, parts: list[np.ndarray]) -> np.ndarray:
     """Out-of-fold predictions in the order of `splits.validated`; a row judged twice gets the mean."""
-    total = np.zeros((splits.rows, parts[0].shape[1]))
-    times = np.zeros(splits.rows)
+    rows = splits.validated
+    total, times = np.zeros((len(rows), *parts[0].shape[1:])), np.zeros(len(rows))
     for fold, part in zip(splits.folds, parts, strict=True):
-        total[fold.validation] += part
-        times[fold.validation] += 1
-    return np.asarray(total[splits.validated] / times[splits.validated, None])
+        place = np.searchsorted(rows, fold.validation)
+        total[place] += part
+        times[place] += 1
+    return np.asarray(total / times.reshape(-1, *(1,) * (total.ndim - 1)))
 
 
 def _note(tuned: Tuned, most: int | None, rows: int, folds: int) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from tutti.core import Splits
 from tutti.data import Sample, Table
 from tutti.evaluation._features_sets import set_features
-from tutti.evaluation import _features_images, _features_nodes, _features_series, _features_signals
+from tutti.evaluation import _features_images, _features_nodes, _features_pixels, _features_series, _features_signals
 from tutti.evaluation._inputs import Inputs as Inputs
 
 BASELINES: dict[str, Callable[[Any, Splits], Inputs]] = {
@@ -22,6 +22,8 @@ def inputs_for(table: Table, splits: Splits) -> Inputs:
     """The baselines' inputs for a table of any kind of data; no learner where its kind has none."""
     if table.sample is None:
         return Inputs(numbers=table.numbers, codes=table.codes)
+    if table.task == "segmentation":
+        return _features_pixels.inputs(table.sample, splits)
     if table.kind not in BASELINES:
         return Inputs(numbers=table.numbers, codes=table.codes, learners=())
     return BASELINES[table.kind](table.sample, splits)

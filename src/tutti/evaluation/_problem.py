@@ -70,9 +70,23 @@ class Problem:
         return np.sort(np.random.default_rng(self.seed).permutation(rows)[:most])
 
     def trivial(self, rows: np.ndarray) -> np.ndarray:
-        """The prediction for any row from these targets alone: their weighted mean, or class frequencies."""
+        """The prediction for any row (or pixel) from these targets alone: their weighted mean, or class
+        frequencies."""
         target = self.target[rows]
         if self.kind in ("binary", "multiclass"):
             counts = np.bincount(target, self.mass(rows), max(2, self.outputs))
             return np.asarray(counts / counts.sum())
+        if self.kind == "segmentation":
+            mass = self.mass(rows)
+            each = [np.bincount(mask.reshape(-1), minlength=256)[: max(2, self.outputs)] for mask in target]
+            counts = np.average(each, axis=0, weights=mass)
+            return np.asarray(counts / max(1.0, counts.sum()))
         return np.asarray(np.average(target.reshape(len(rows), -1), axis=0, weights=self.mass(rows)))
+
+    def constant(self, rows: np.ndarray, count: int) -> np.ndarray:
+        """`trivial` for so many rows: [count, value], of a segmentation [count, classes, height, width]."""
+        value = self.trivial(rows)
+        if self.kind != "segmentation":
+            return np.tile(value, (count, 1))
+        shape = (count, len(value), *self.target.shape[1:])
+        return np.broadcast_to(value.astype(np.float32)[:, None, None], shape)

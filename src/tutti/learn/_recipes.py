@@ -1,7 +1,15 @@
 """Kind of data -> its default recipe."""
 
-from tutti.core import InputError, Shape
-from tutti.learn import _recipe_images, _recipe_nodes, _recipe_series, _recipe_sets, _recipe_signals, _recipe_table
+from tutti.core import ImageShape, InputError, Shape
+from tutti.learn import (
+    _recipe_images,
+    _recipe_nodes,
+    _recipe_segmentation,
+    _recipe_series,
+    _recipe_sets,
+    _recipe_signals,
+    _recipe_table,
+)
 from tutti.learn._recipe import Choose, Recipe
 from tutti.tasks import TaskKind
 
@@ -17,6 +25,8 @@ RECIPES: dict[str, Choose] = {
 
 def recipe_for(shape: Shape, rows: int, kind: TaskKind) -> Recipe:
     """The recipe for data of this shape, so many training rows and this task."""
+    if kind == "segmentation" and isinstance(shape, ImageShape):
+        return _recipe_segmentation.recipe(shape, rows, kind)
     if shape.kind not in RECIPES:
         raise InputError(f"There is no default recipe for {shape.kind}.", fix="Name a model.")
     return RECIPES[shape.kind](shape, rows, kind)
