@@ -1,6 +1,7 @@
 """The report: one self-contained page about one run."""
 
 from base64 import b64encode
+from collections.abc import Callable
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -20,7 +21,7 @@ from tutti.report._parts import Section, quiet
 from tutti.report._words import listed
 from tutti.runs import write_atomic
 
-SECTIONS = (
+SECTIONS: tuple[Callable[[Facts], Section | None], ...] = (
     _section_scores.scores,
     _section_data.data,
     _section_data.findings,
@@ -59,7 +60,7 @@ def write_report(run_folder: Path | str, output: Path | str | None = None) -> Pa
 
 def render(facts: Facts) -> str:
     """The whole page as HTML."""
-    sections = [make(facts) for make in SECTIONS]
+    sections = [section for make in SECTIONS if (section := make(facts)) is not None]
     shown = [s for s in sections if s.recorded]
     missing = [s.title.lower() for s in sections if not s.recorded]
     style = files("tutti.report").joinpath("style.css").read_text(encoding="utf8")
@@ -77,7 +78,8 @@ def render(facts: Facts) -> str:
 
 def _head(facts: Facts, style: str) -> Markup:
     digest = b64encode(sha256(style.encode("utf8")).digest()).decode("ascii")
-    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    pictures = "img-src data:; " if facts.examples else ""  # small ones, inside the page
+    policy = f"default-src 'none'; {pictures}style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return tag(
         "head",
         tag("meta", charset="utf-8"),

@@ -11,11 +11,11 @@ from tutti.report._sketches import sketch
 from tutti.report._words import listed, shorten
 
 
-def examples(facts: Facts) -> Section:
-    """Pictures of judged samples, those with the largest loss first."""
+def examples(facts: Facts) -> Section | None:
+    """Pictures of judged samples, those with the largest loss first; nothing for a table."""
     found = [e for e in facts.examples if isinstance(e, Mapping)]
     if not found:
-        return Section(key="examples", title="Examples")
+        return None
     groups = [
         (
             "Where it is most wrong: the largest losses of all samples that judge.",
