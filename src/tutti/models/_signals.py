@@ -12,7 +12,7 @@ from tutti import core, nn
 from tutti.models._model import Model
 
 SOUND = 4_000  # samples a second from which signals are taken for sound
-LONG = 512  # times above which raw signals are averaged in pairs, fours, … where `pool` is 0
+LONG = 512  # times, at most, that a trunk sees where `pool` is 0
 
 
 class SignalBody(torch_nn.Module):
@@ -35,8 +35,7 @@ class SignalBody(torch_nn.Module):
     ) -> Float[Tensor, "*member batch out"]:
         if self.augment is not None:
             x = self.augment(x, lengths)
-        x, lengths = self.pool(x, lengths)
-        output: Tensor = self.trunk(x, lengths if self.masked else None)
+        output: Tensor = self.trunk(*self.pool(x, lengths if self.masked else None))
         return output
 
 
@@ -66,7 +65,7 @@ class SignalModel(Model):
 
     spectrogram: "mel": the network sees a log-mel spectrogram of `bands` bands, frames of `frame` seconds every `hop`
     seconds; "none": the samples; "auto": the spectrogram of sound (SOUND samples a second or more).
-    pool: the network sees means of so many times; 0: of 2, 4, … where there are more than LONG, as few as will do.
+    pool: the trunk sees means of so many times; 0: of as many as it takes for LONG at most.
     augment: whether there is augmentation (its strength is the setting's `augment`); see nn.SignalAugment.
     """
 
@@ -101,21 +100,19 @@ class SignalModel(Model):
     def sizes(self, shape: core.SignalShape) -> tuple[int, int]:
         """Channels and times that reach the trunk."""
         front, times = self.front(shape)
-        return front.channels, -(-times // self._pooled(times))
+        return front.channels, -(-times // self.pooled(times))
 
     def network(self, shape: core.SignalShape, trunk: torch_nn.Module) -> SignalNetwork:
         """The whole network around `trunk`, which takes ([*member, batch, channel, time], lengths or None)."""
         front, times = self.front(shape)
         bands = 0.2 if front.spectrogram is not None else 0.0
         augment = nn.SignalAugment(bands=bands) if self.augment else None
-        pool = nn.TimePool(self._pooled(times))
+        pool = nn.TimePool(self.pooled(times))
         return SignalNetwork(front, SignalBody(augment, pool, trunk, masked=not shape.equal))
 
-    def _pooled(self, times: int) -> int:
-        pool = self.pool or 1
-        while not self.pool and times > pool * LONG:
-            pool *= 2
-        return pool
+    def pooled(self, times: int) -> int:
+        """How many times become one on the way into the trunk."""
+        return self.pool or -(-times // LONG)
 
 
 def patches(

@@ -11,6 +11,8 @@ from torch import nn as torch_nn
 from tutti import core, nn
 from tutti.models._signals import SignalModel, SignalNetwork, check_positive
 
+STEPS = 128  # behind the first module, at most, where `pool` is 0
+
 
 class InceptionModule(torch_nn.Module):
     """A 1 × 1 convolution to `filters` channels (where there is more than one), convolutions of all `kernels` on it
@@ -46,12 +48,16 @@ class InceptionModule(torch_nn.Module):
 
 
 class InceptionTrunk(torch_nn.Module):
-    """Modules with a shortcut (1 × 1 convolution and batch norm) around every three, the mean over time, a layer."""
+    """Modules with a shortcut (1 × 1 convolution and batch norm) around every three, the mean over time, a layer.
+
+    Behind the first module stand means of `pool` times: it alone sees all of them.
+    """
 
     stacked: ClassVar[bool] = True
 
-    def __init__(self, channels: int, outputs: int, model: "InceptionTime") -> None:
+    def __init__(self, channels: int, pool: int, outputs: int, model: "InceptionTime") -> None:
         super().__init__()
+        self.pool = nn.TimePool(pool)
         self.layers = torch_nn.ModuleList()
         self.shortcuts = torch_nn.ModuleList()
         self.norms = torch_nn.ModuleList()
@@ -75,6 +81,10 @@ class InceptionTrunk(torch_nn.Module):
         kept = x
         for number, layer in enumerate(self.layers):
             x = layer(x, present)
+            if number == 0 and self.pool.size > 1:
+                kept, _ = self.pool(kept, lengths)
+                x, lengths = self.pool(x, lengths)
+                present = None if lengths is None else nn.present_times(lengths, x.shape[-1])
             if number % 3 == 2:
                 x = torch.relu(x + self.norms[number // 3](self.shortcuts[number // 3](kept), present))
                 x = x if present is None else x.where(present, 0)
@@ -90,6 +100,8 @@ class InceptionTime(SignalModel):
 
     filters: channels of each branch (theirs: 32); kernels (theirs: 40, 20 and 10; odd ones are centred); depth:
     modules, with a shortcut around every three. dropout: whether there is dropout before the last layer.
+    pool stands behind the first module here, which makes up most of a long signal's cost otherwise (theirs: 1); 0:
+    for STEPS times at most.
     """
 
     name: ClassVar[str] = "inception"
@@ -109,4 +121,9 @@ class InceptionTime(SignalModel):
 
     def build(self, shape: core.SignalShape, outputs: int) -> SignalNetwork:
         """The network for signals of `shape` and so many outputs; weights come from torch's generator."""
-        return self.network(shape, InceptionTrunk(self.sizes(shape)[0], outputs, self))
+        channels, times = self.sizes(shape)
+        return self.network(shape, InceptionTrunk(channels, self.pool or -(-times // STEPS), outputs, self))
+
+    def pooled(self, times: int) -> int:
+        """None: the first module sees every sample."""
+        return 1

@@ -151,7 +151,8 @@ class MaskedBatchNorm(BatchNorm):
 class TimePool(nn.Module):
     """Means of `size` times each, of those that are there: [*member, batch, channel, time] -> ⌈time / size⌉ times.
 
-    forward(x, lengths) -> (x, ⌈lengths / size⌉); x is 0 behind a signal's end. Law: padding changes nothing.
+    forward(x, lengths) -> (x, ⌈lengths / size⌉); x is 0 behind a signal's end. lengths None: all times are there.
+    Law: padding changes nothing.
     """
 
     stacked = True
@@ -161,12 +162,15 @@ class TimePool(nn.Module):
         self.size = size
 
     def forward(
-        self, x: Float[Tensor, "*member batch channel time"], lengths: Int[Tensor, "*member batch"]
-    ) -> tuple[Float[Tensor, "*member batch channel steps"], Int[Tensor, "*member batch"]]:
+        self, x: Float[Tensor, "*member batch channel time"], lengths: Int[Tensor, "*member batch"] | None
+    ) -> tuple[Float[Tensor, "*member batch channel steps"], Int[Tensor, "*member batch"] | None]:
         if self.size == 1:
             return x, lengths
+        times = x.shape[-1]
         x = nn.functional.pad(x, (0, -x.shape[-1] % self.size)).unflatten(-1, (-1, self.size)).sum(-1)
-        steps = torch.arange(x.shape[-1], device=lengths.device) * self.size
+        steps = torch.arange(x.shape[-1], device=x.device) * self.size
+        if lengths is None:
+            return x / (times - steps).clamp(1, self.size), None
         count = (lengths[..., None] - steps).clamp(1, self.size)
         return x / count.unsqueeze(-2), (lengths + self.size - 1).div(self.size, rounding_mode="floor")
 
