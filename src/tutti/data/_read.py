@@ -170,7 +170,7 @@ class _Reader:
         sample = None if self.found is None else self.found.sample
         if sample is not None and self.mask is not None:
             sample = sample.take(np.flatnonzero(self.used))
-        description = None if sample is None else sample.to_json()
+        description = None if sample is None else sample.describe()
         schema = Schema(columns=tuple(self.columns), rows=self.rows, sample=description)
         if sample is None:
             self._notice_set_aside()

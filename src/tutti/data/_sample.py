@@ -90,6 +90,10 @@ class Sample(ABC):
         {"kind": "signal", "values": [[…]]}, {"kind": "text", "text": …}, {"kind": "graph", "nodes": n, "edges": [[a,
         b], …]}, {"kind": "points", "points": [[x, y], …]}."""
 
+    def describe(self) -> dict[str, Any]:
+        """What the schema keeps of the samples: to_json, and the summary for those who read it."""
+        return {**self.to_json(), "summary": self.summary}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
