@@ -1,7 +1,5 @@
 """The model that a fit returns."""
 
-import csv
-import io
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +12,12 @@ from torch import nn
 from tutti.core import InputError, Schema
 from tutti.data import Reading, Table, encode
 from tutti.learn._network import custom_build
+from tutti.learn._written import as_csv, written
 from tutti.metrics import metrics_for, score
 from tutti.predictor import Predictor
 from tutti.report import write_report
 from tutti.runs import Run, write_atomic
+from tutti.tasks import Forecast
 
 
 class Model:
@@ -87,7 +87,7 @@ class Model:
         return self._answers(self.predict_raw(source))
 
     def _answers(self, raw: np.ndarray) -> np.ndarray:
-        if self.task.kind == "regression":
+        if self.task.kind == "regression" and not isinstance(self.task, Forecast):
             return raw[:, 0] if raw.shape[1] == 1 else raw
         labels: np.ndarray = self.task.labels(raw)
         return labels
@@ -117,35 +117,22 @@ class Model:
         return {"rows": len(raw), "metric": first, "metrics": scores}
 
     def write_predictions(self, source: Any, path: str | Path) -> int:
-        """Writes a CSV with one row per input row, in order; returns the number of rows.
+        """Writes a CSV with one line per input row, in order; returns the number of lines.
 
-        Columns: prediction (or prediction_NAME for several targets), and for classes probability_CLASS.
+        Columns: prediction (or prediction_NAME for several targets), and for classes probability_CLASS. Of a forecast
+        there is a line for each step after the end of the data, with its time (and series) in front.
         """
-        raw = self.predict_raw(source)
-        answers = self._answers(raw).reshape(len(raw), -1)
-        names = self.task.names
-        head = ["prediction"] if answers.shape[1] == 1 else [f"prediction_{n}" for n in names]
-        columns = [answers]
-        if self.task.kind != "regression":
-            head += [f"probability_{c}" for c in self.task.classes]
-            columns.append(raw)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(head)
-        for row in zip(*columns, strict=True):
-            writer.writerow([_cell(x) for part in row for x in part])
-        write_atomic(Path(path), text.getvalue().encode("utf8"))
-        return len(raw)
+        table = self._read(source)
+        raw = self.predictor.on(table)
+        head, lines, count = written(self.task, table, raw, self._answers(raw))
+        write_atomic(Path(path), as_csv(head, lines))
+        return count
 
     def report(self, path: str | Path | None = None) -> Path:
         """Writes the report, one self-contained HTML page (by default into the run folder)."""
         if self._run is None:
             raise InputError("This model has no run folder to report from.", fix="Fit it with tutti.fit.")
         return write_report(self._run.folder, None if path is None else Path(path))
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.7g}" if isinstance(value, float | np.floating) else str(value)
 
 
 def load(folder: str | Path, *, model: Any = None) -> Model:
