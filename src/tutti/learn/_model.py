@@ -17,7 +17,6 @@ from tutti.metrics import metrics_for, score
 from tutti.predictor import Predictor
 from tutti.report import write_report
 from tutti.runs import Run, write_atomic
-from tutti.tasks import Forecast
 
 
 class Model:
@@ -84,13 +83,8 @@ class Model:
 
     def predict(self, source: Any) -> Shaped[np.ndarray, " rows ..."]:
         """One prediction per row, in order: the most likely class, or the value(s)."""
-        return self._answers(self.predict_raw(source))
-
-    def _answers(self, raw: np.ndarray) -> np.ndarray:
-        if self.task.kind == "regression" and not isinstance(self.task, Forecast):
-            return raw[:, 0] if raw.shape[1] == 1 else raw
-        labels: np.ndarray = self.task.labels(raw)
-        return labels
+        answers: np.ndarray = self.task.labels(self.predict_raw(source))
+        return answers
 
     def predict_proba(self, source: Any) -> Float[np.ndarray, "rows classes"]:
         """Probabilities, one column per class in the order of `classes_`."""
@@ -124,7 +118,7 @@ class Model:
         """
         table = self._read(source)
         raw = self.predictor.on(table)
-        head, lines, count = written(self.task, table, raw, self._answers(raw))
+        head, lines, count = written(self.task, table, raw, self.task.labels(raw))
         write_atomic(Path(path), as_csv(head, lines))
         return count
 
