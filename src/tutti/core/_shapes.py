@@ -72,7 +72,10 @@ class TextShape(Shape):
 
 @dataclass(frozen=True, kw_only=True)
 class GraphShape(Shape):
-    """Of many graphs: features of a node and of an edge, and the largest numbers of nodes and edges in one."""
+    """Of many graphs: numbers of a node and of an edge, and the largest numbers of nodes and edges in one.
+
+    levels, edge_levels: of each category of nodes and edges, its codes; 0 (never seen) is one of them.
+    """
 
     kind: ClassVar[str] = "graphs"
 
@@ -80,6 +83,8 @@ class GraphShape(Shape):
     edge_features: int
     nodes: int
     edges: int
+    levels: tuple[int, ...] = ()
+    edge_levels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +105,7 @@ class SetShape(Shape):
     """
 
     kind: ClassVar[str] = "sets"
-    TRAINED: ClassVar[int] = 256
+    TRAINED: ClassVar[int] = 128
     JUDGED: ClassVar[int] = 1024
 
     features: int

@@ -8,6 +8,7 @@ from tutti.data._fingerprint import repeated_looks as repeated_looks
 from tutti.data._fit import fit_front as fit_front
 from tutti.data._graphs import Graphs as Graphs
 from tutti.data._images import Images as Images
+from tutti.data._images_overlay import overlay as overlay
 from tutti.data._leaks import LeakReport as LeakReport
 from tutti.data._leaks import find_leaks as find_leaks
 from tutti.data._mapped import MappedRows as MappedRows

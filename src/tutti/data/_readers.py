@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tutti.core import InputError, unknown
+from tutti.data._graphs_read import GraphReader
 from tutti.data._images_reader import ImageReader
 from tutti.data._nodes_read import NodeReader
 from tutti.data._reading import Reading
@@ -14,6 +15,7 @@ from tutti.data._signals_read import SignalReader
 from tutti.data._texts_read import TextReader
 
 READERS: dict[str, Reader] = {
+    GraphReader.kind: GraphReader(),  # folders and text files of one form, lists of graphs
     NodeReader.kind: NodeReader(),  # archives and dicts with edges, before those with arrays alone
     ImageReader.kind: ImageReader(),
     TextReader.kind: TextReader(),

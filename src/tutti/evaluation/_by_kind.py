@@ -6,7 +6,7 @@ from typing import Any
 from tutti.core import Splits
 from tutti.data import Sample, Table
 from tutti.evaluation._features_sets import set_features
-from tutti.evaluation import _features_images, _features_nodes, _features_pixels, _features_series, _features_signals
+from tutti.evaluation import _features_graphs, _features_images, _features_nodes, _features_pixels, _features_series, _features_signals
 from tutti.evaluation._inputs import Inputs as Inputs
 
 BASELINES: dict[str, Callable[[Any, Splits], Inputs]] = {
@@ -14,6 +14,7 @@ BASELINES: dict[str, Callable[[Any, Splits], Inputs]] = {
     "series": _features_series.inputs,
     "signals": _features_signals.inputs,
     "nodes": _features_nodes.inputs,
+    "graphs": _features_graphs.inputs,
 }
 """Kind of data -> (its data.Sample, the splits) -> inputs."""
 

@@ -2,6 +2,7 @@
 
 from tutti.core import ImageShape, InputError, Shape
 from tutti.learn import (
+    _recipe_graphs,
     _recipe_images,
     _recipe_nodes,
     _recipe_segmentation,
@@ -20,6 +21,7 @@ RECIPES: dict[str, Choose] = {
     "signals": _recipe_signals.recipe,
     "sets": _recipe_sets.recipe,
     "nodes": _recipe_nodes.recipe,
+    "graphs": _recipe_graphs.recipe,
 }
 
 

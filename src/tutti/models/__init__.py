@@ -7,6 +7,13 @@ from tutti.models._gat import GAT as GAT
 from tutti.models._gcn import GCN as GCN
 from tutti.models._gin import GIN as GIN
 from tutti.models._images_unet import UNet as UNet
+from tutti.models._graphs import GraphModel as GraphModel
+from tutti.models._graphs import GraphNetwork as GraphNetwork
+from tutti.models._graphs_gat import GraphGAT as GraphGAT
+from tutti.models._graphs_gcn import GraphGCN as GraphGCN
+from tutti.models._graphs_gin import GraphGIN as GraphGIN
+from tutti.models._graphs_mpnn import MPNN as MPNN
+from tutti.models._graphs_sage import GraphSAGE as GraphSAGE
 from tutti.models._images import ImageModel as ImageModel
 from tutti.models._images import ImageNetwork as ImageNetwork
 from tutti.models._images_resnet import ResNet as ResNet
@@ -52,6 +59,7 @@ _ALL: tuple[type[Model], ...] = (
     *(DeepSets, SetAttention, SetTransformer),
     *(InceptionTime, ResNet1D, SignalLSTM, SignalGRU, SignalTransformer, SignalLinear),
     *(GCN, GAT, SAGE, GIN),
+    *(GraphGIN, GraphGCN, GraphGAT, GraphSAGE, MPNN),
     *(SeriesLinear, SeriesDLinear, SeriesMLP, SeriesTransformer, SeriesLSTM, SeriesGRU, SeriesTCN),
 )
 

@@ -36,6 +36,9 @@ from tutti.nn._expand import Polynomial as Polynomial
 from tutti.nn._expand import RadialBasis as RadialBasis
 from tutti.nn._graph_attention import GAT as GAT
 from tutti.nn._graph_attention import GATv2 as GATv2
+from tutti.nn._graph_batch import Union as Union
+from tutti.nn._graph_batch import repeats as repeats
+from tutti.nn._graph_batch import union_of as union_of
 from tutti.nn._graph_convolution import GCN as GCN
 from tutti.nn._graph_convolution import GIN as GIN
 from tutti.nn._graph_convolution import SAGE as SAGE
@@ -55,6 +58,7 @@ from tutti.nn._message_passing import MessagePassing as MessagePassing
 from tutti.nn._messages import aggregate as aggregate
 from tutti.nn._messages import dot as dot
 from tutti.nn._messages import edge_softmax as edge_softmax
+from tutti.nn._messages import for_members as for_members
 from tutti.nn._messages import gather as gather
 from tutti.nn._messages import peak as peak
 from tutti.nn._messages import propagate as propagate

@@ -185,8 +185,11 @@ class Looped:
         """Weights of the edges before, for these: a loop that stood keeps its weight, a new one has 1."""
         new = weight.new_ones(*weight.shape[:-1], self.edges.targets)
         both = torch.cat((weight, new), -1)
-        if self.origin.ndim == 1:
-            carried = both.index_select(-1, self.origin)
+        origin, alive = self.origin, self.alive
+        if origin.ndim == 1:
+            carried = both.index_select(-1, origin)
         else:
-            carried = both.take_along_dim(self.origin, -1)
-        return carried if self.alive is None else carried * self.alive
+            blocks = weight.shape[-2] // len(origin)  # of members that share these graphs
+            carried = both.take_along_dim(origin.repeat(blocks, 1), -1)
+            alive = None if alive is None else alive.repeat(blocks, 1)
+        return carried if alive is None else carried * alive

@@ -12,7 +12,7 @@ from torch.nn import functional
 from tutti import core
 from tutti.nn._edges import SOURCE, TARGET, Edges
 from tutti.nn._graph_convolution import Links, Nodes, add_bias, as_edges, project, projection
-from tutti.nn._messages import edge_softmax, gather, propagate
+from tutti.nn._messages import edge_softmax, for_members, gather, propagate
 from tutti.nn._regularise import Dropout
 
 
@@ -47,7 +47,10 @@ class _Attention(nn.Module):
         looped = edges.looped
         if weight is not None:
             return looped.edges, looped.carry(weight)
-        return looped.edges, None if looped.alive is None else looped.alive.to(self.bias.dtype)
+        if looped.alive is None:
+            return looped.edges, None
+        alive = looped.alive.to(self.bias.dtype)
+        return looped.edges, alive if self.bias.ndim == 1 else for_members(alive, edges, self.bias.shape[0])
 
     def _split(self, x: Float[Tensor, "*member node joined"], edges: Edges) -> Float[Tensor, "*lead node feature"]:
         """[*member, head, node, feature]; where members have graphs of their own [head, member, node, feature]."""

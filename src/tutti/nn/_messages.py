@@ -5,14 +5,14 @@ the graph: one pass of torch's embedding-bag kernel (a sparse matrix product tha
 sums, with no array of messages in between, and on the CPU 10 to 50 times as fast as index_add) carries them all.
 Each is differentiable as often as one likes, because the gradient of each is another of them, and has a rule for
 torch.func.vmap. Where the members have edges of their own (Edges.members), the axis before `node` or `edge` is
-theirs.
+theirs; it may be a multiple of the edges' (several settings see the same graphs, one block of members each).
 """
 
 from math import prod
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.autograd import Function
 
@@ -200,19 +200,51 @@ def _apply(function: type[Function], *given: Any) -> Tensor:
 
 
 def _rows(x: Tensor, edges: Edges) -> Tensor:
-    """[*lead, member, node, feature] -> [*lead, member·node, feature] where the members have their own edges."""
-    return x if edges.members is None else x.flatten(-3, -2)
+    """[*lead, member, node, feature] -> [*lead, own·node, feature] where members have their own edges.
+
+    Where there are more members than such graphs, these hold for one block of members after another: the blocks
+    become a leading axis.
+    """
+    if edges.members is None:
+        return x
+    if x.shape[-3] != edges.members:
+        x = x.unflatten(-3, (-1, edges.members))
+    return x.flatten(-3, -2)
 
 
 def _numbers(x: Tensor, edges: Edges) -> Tensor:
-    """[*lead, member, edge] -> [*lead, member·edge] where the members have their own edges."""
-    return x if edges.members is None else x.flatten(-2)
+    """`_rows` for one number an edge: [*lead, member, edge]."""
+    if edges.members is None:
+        return x
+    if x.shape[-2] != edges.members:
+        x = x.unflatten(-2, (-1, edges.members))
+    return x.flatten(-2)
+
+
+def _by_member(y: Tensor, edges: Edges, nodes: int, blocks: bool) -> Tensor:
+    """What `_rows` has joined, apart again: [*lead, own·node, feature] -> [*lead, member, node, feature]."""
+    if edges.members is None:
+        return y
+    y = y.unflatten(-2, (edges.members, nodes))
+    return y.flatten(-4, -3) if blocks else y
+
+
+def _blocks(x: Tensor, edges: Edges, axis: int = -3) -> bool:
+    """Whether more members than the edges have graphs for stand on that axis."""
+    return edges.members is not None and x.shape[axis] != edges.members
+
+
+def for_members(values: Shaped[Tensor, "own ..."], edges: Edges, members: int) -> Shaped[Tensor, "member ..."]:
+    """What is known of each of the edges' own graphs, block after block for all members."""
+    if edges.members is None or edges.members == members:
+        return values
+    return values.repeat(members // edges.members, *(1,) * (values.ndim - 1))
 
 
 def gather(x: Float[Tensor, "*lead node feature"], edges: Edges, end: int) -> Float[Tensor, "*lead edge feature"]:
     """The row of x of each edge's node at that end (SOURCE or TARGET)."""
     found = _apply(_Gather, _rows(x, edges), edges.union, end)
-    return found if edges.members is None else found.unflatten(-2, (edges.members, -1))
+    return _by_member(found, edges, edges.count, _blocks(x, edges))
 
 
 def scatter(
@@ -220,7 +252,7 @@ def scatter(
 ) -> Float[Tensor, "*lead node feature"]:
     """The sum of the messages of each node's edges at that end; 0 where it has none."""
     summed = _apply(_Scatter, _rows(messages, edges), edges.union, end)
-    return summed if edges.members is None else summed.unflatten(-2, (edges.members, edges.nodes(end)))
+    return _by_member(summed, edges, edges.nodes(end), _blocks(messages, edges))
 
 
 def propagate(
@@ -236,7 +268,8 @@ def propagate(
         lead = torch.broadcast_shapes(rows.shape[:-2], flat.shape[:-1])
         rows, flat = rows.expand(*lead, *rows.shape[-2:]), flat.expand(*lead, -1)
     summed = _apply(_Propagate, rows, flat, edges.union)
-    return summed if edges.members is None else summed.unflatten(-2, (edges.members, edges.targets))
+    blocks = _blocks(x, edges) or (weight is not None and weight.ndim > 1 and _blocks(weight, edges, -2))
+    return _by_member(summed, edges, edges.targets, blocks)
 
 
 def dot(
@@ -244,13 +277,13 @@ def dot(
 ) -> Float[Tensor, "*lead edge"]:
     """x[s] · y[t] for each edge from s to t."""
     found = _apply(_Dot, _rows(x, edges), _rows(y, edges), edges.union)
-    return found if edges.members is None else found.unflatten(-1, (edges.members, -1))
+    return _by_member(found.unsqueeze(-1), edges, edges.count, _blocks(x, edges)).squeeze(-1)
 
 
 def peak(messages: Float[Tensor, "*lead edge feature"], edges: Edges) -> Float[Tensor, "*lead target feature"]:
     """The largest message that arrives at each node, feature by feature; 0 where none arrives."""
     top = _apply(_Peak, _rows(messages, edges), edges.union)
-    return top if edges.members is None else top.unflatten(-2, (edges.members, edges.targets))
+    return _by_member(top, edges, edges.targets, _blocks(messages, edges))
 
 
 def edge_softmax(
@@ -301,6 +334,7 @@ def arrived(
 ) -> Float[Tensor, "*some target 1"]:
     """What a mean divides by: how many edges arrive at each node, or the sum of their weights; 1 where that is 0."""
     if weight is None:
-        return edges.degree.clamp(min=1).to(like.dtype).unsqueeze(-1)
+        degree = edges.degree if edges.members is None else for_members(edges.degree, edges, like.shape[-3])
+        return degree.clamp(min=1).to(like.dtype).unsqueeze(-1)
     total = scatter(weight.to(like.dtype).unsqueeze(-1), edges)
     return torch.where(total == 0, 1.0, total)

@@ -58,8 +58,7 @@ class NodeNorm(nn.Module):
         if not self.training:
             scale = self.weight / (self.running_var + self.epsilon).sqrt()
             return torch.addcmul((self.bias - self.running_mean * scale).unsqueeze(-2), x, scale.unsqueeze(-2))
-        if real is None:
-            real = x.new_ones(x.shape[:-1])
+        real = x.new_ones(x.shape[:-1]) if real is None else real.to(x)
         count = real.sum(-1, keepdim=True).clamp(min=1)
         share = (real / count).unsqueeze(-2)
         mean = share @ x
