@@ -9,6 +9,7 @@ from tutti.cli._check import check
 from tutti.cli._evaluate import evaluate
 from tutti.cli._fit import fit
 from tutti.cli._inspect import inspect
+from tutti.cli._lab import lab
 from tutti.cli._optimizers import optimizers
 from tutti.cli._predict import predict
 from tutti.cli._report import report
@@ -45,3 +46,4 @@ def about(
 
 for command in (fit, predict, evaluate, report, rerun, inspect, check, optimizers):
     app.command()(command)
+app.add_typer(lab, name="lab")

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch import nn as torch_nn
 
-from tutti import core, nn
+from tutti import core
 from tutti.models._sets import ItemLayers, SetModel, SetNetwork
 from tutti.models._table import check_choice, check_layers
 
@@ -17,20 +17,25 @@ POOLS = ("sum", "mean", "max")
 
 
 class PooledItems(torch_nn.Module):
-    """Items through `layers`, then each of the pools, side by side."""
+    """Items through `layers`, then each of the pools, side by side; an empty set gives 0.
+
+    The items come out of a ReLU: places without an item are set to 0 once for all pools, the maximum too.
+    """
 
     stacked: ClassVar[bool] = True
 
     def __init__(self, layers: ItemLayers, pools: Sequence[str]) -> None:
         super().__init__()
         self.layers = layers
-        self.pools = torch_nn.ModuleList(nn.SetPool(pool) for pool in pools)
+        self.pools = tuple(pools)
 
     def forward(
         self, x: Float[Tensor, "*member batch item feature"], present: Bool[Tensor, "*member batch item"]
     ) -> Float[Tensor, "*member batch pooled"]:
-        h = self.layers(x, present)
-        return torch.cat([pool(h, present) for pool in self.pools], -1)
+        h = self.layers(x, present).masked_fill(~present.unsqueeze(-1), 0)
+        total = h.sum(-2)
+        made = {"sum": total, "mean": total / present.sum(-1, keepdim=True).clamp(min=1)}
+        return torch.cat([h.amax(-2) if pool == "max" else made[pool] for pool in self.pools], -1)
 
 
 @dataclass(frozen=True, kw_only=True)
