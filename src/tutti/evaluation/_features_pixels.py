@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import lru_cache, partial
 from math import prod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -122,12 +122,14 @@ class _PixelLearner(ABC):
     """What both share."""
 
     chunk = most = 1
-    axes: ClassVar[Mapping[str, tuple[float | int, ...]]]
+    name: str
+    values: tuple[tuple[str, tuple[float | int, ...]], ...]
 
     def __init__(self, problem: Problem, sample: Sample) -> None:
         self.pixels = _Pixels(problem, sample)
+        self.axes: Mapping[str, tuple[float | int, ...]] = dict(self.values)
         self.start: Setting = {name: values[len(values) // 2] for name, values in self.axes.items()}
-        self.quick = self.start
+        self.quick: Setting = self.start
 
     def cost(self, setting: Setting) -> float:
         """What a fit takes, relative to the other settings: most of it is prediction."""
@@ -144,7 +146,7 @@ class PixelLinear(_PixelLearner):
     """Logistic regression on standardised pixel features, over C."""
 
     name = "linear on pixels"
-    axes: ClassVar[Mapping[str, tuple[float | int, ...]]] = {"C": (1e-3, 1e-2, 0.1, 1.0, 10.0)}
+    values = (("C", (1e-3, 1e-2, 0.1, 1.0, 10.0)),)
 
     def estimator(self, setting: Setting) -> Any:
         from sklearn.linear_model import LogisticRegression
@@ -158,7 +160,7 @@ class PixelForest(_PixelLearner):
     """A random forest (Breiman 2001) of 100 trees on pixel features, over the least number of pixels in a leaf."""
 
     name = "forest on pixels"
-    axes: ClassVar[Mapping[str, tuple[float | int, ...]]] = {"min_samples_leaf": (1, 3, 10, 30)}
+    values = (("min_samples_leaf", (1, 3, 10, 30)),)
 
     def estimator(self, setting: Setting) -> Any:
         from sklearn.ensemble import RandomForestClassifier

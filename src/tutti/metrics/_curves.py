@@ -5,7 +5,7 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int, Integer, Num
 
 from tutti.core import InputError
 from tutti.metrics._intervals import t_quantile, wilson
@@ -15,7 +15,7 @@ MOST_PIXELS = 1_000_000
 
 
 def confusion(
-    target: Int[np.ndarray, " rows *space"], prediction: Float[np.ndarray, "rows out *space"]
+    target: Integer[np.ndarray, " rows *space"], prediction: Float[np.ndarray, "rows out *space"]
 ) -> Int[np.ndarray, "out out"]:
     """How many rows of each class (down) were given each class (across), by the largest probability.
 

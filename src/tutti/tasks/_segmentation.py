@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, Shaped, UInt8
+from jaxtyping import Float, Int, Integer, Shaped, UInt8
 from torch import Tensor
 
 from tutti.core import InputError
@@ -102,7 +102,7 @@ class Segmentation(Base):
     def loss(
         self,
         output: Float[Tensor, "*member batch out height width"],
-        target: Int[Tensor, "*member batch height width"],
+        target: Integer[Tensor, "*member batch height width"],
         label_smoothing: Float[Tensor, "*member"] | None = None,
     ) -> Float[Tensor, "*member batch"]:
         smoothing = None if label_smoothing is None else label_smoothing[..., None, None, None]
@@ -135,7 +135,7 @@ class Segmentation(Base):
 
     def labels(
         self, prediction: Float[np.ndarray, "rows classes height width"]
-    ) -> Int[np.ndarray, "rows height width"]:
+    ) -> Integer[np.ndarray, "rows height width"]:
         """The likeliest class of each pixel as the masks would hold it: a grey value (uint8), or 0xRRGGBB (int32)."""
         values = np.array([_value(name) for name in self.classes])
         chosen = values % COLOUR
