@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -132,10 +132,10 @@ class Series(Sample):
         np.add.at(edges, starts + length, -1)
         return np.asarray(np.cumsum(edges)[:-1] > 0)
 
-    def take(self, rows: Int[np.ndarray, " taken"]) -> Self:
+    def take(self, rows: Int[np.ndarray, " taken"]) -> "Series":
         return replace(self, starts=self.starts[rows])
 
-    def joined(self, other: Self) -> Self:
+    def joined(self, other: Any) -> "Series":
         keys = tuple(dict.fromkeys((*self.keys, *other.keys)))
         place = np.array([keys.index(key) for key in other.keys])
         return replace(
