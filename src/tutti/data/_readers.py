@@ -39,7 +39,8 @@ _ASKED = {
 
 def reader_for(source: Any, reading: Reading) -> Reader | None:
     """The reader of this source; None for a table."""
-    kinds = {kind for name, kind in _ASKED.items() if getattr(reading, name) not in (None, False)}
+    said = {name: getattr(reading, name) for name in _ASKED}
+    kinds = {kind for name, kind in _ASKED.items() if said[name] is not None and said[name] is not False}
     if reading.data is not None:
         if reading.data != "table" and reading.data not in READERS:
             raise unknown("kind of data", reading.data, ["table", *READERS])
