@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-Point = tuple[float, float]
+Number = float | int
+Point = tuple[Number, Number]
 
 
 def plot(
@@ -36,7 +37,7 @@ def plot(
     ]
 
 
-def _at(curve: Sequence[Point], x: float) -> float | None:
+def _at(curve: Sequence[Point], x: Number) -> Number | None:
     """The curve's height at x; None outside of it."""
     for (x0, y0), (x1, y1) in pairwise(curve):
         if x0 <= x <= x1:

@@ -5,16 +5,26 @@ from typing import Any
 
 from tutti.core import Splits
 from tutti.data import Sample, Table
-from tutti.evaluation._features_sets import set_features
-from tutti.evaluation import _features_graphs, _features_images, _features_nodes, _features_pixels, _features_series, _features_signals
+from tutti.evaluation import (
+    _features_graphs,
+    _features_images,
+    _features_nodes,
+    _features_pixels,
+    _features_series,
+    _features_sets,
+    _features_signals,
+    _features_text,
+)
 from tutti.evaluation._inputs import Inputs as Inputs
 
 BASELINES: dict[str, Callable[[Any, Splits], Inputs]] = {
     "images": _features_images.inputs,
     "series": _features_series.inputs,
     "signals": _features_signals.inputs,
+    "text": _features_text.inputs,
     "nodes": _features_nodes.inputs,
     "graphs": _features_graphs.inputs,
+    "sets": _features_sets.inputs,
 }
 """Kind of data -> (its data.Sample, the splits) -> inputs."""
 

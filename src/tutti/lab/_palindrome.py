@@ -23,7 +23,7 @@ from tutti.tasks import Binary
 from tutti.training import Plan, Population, Problem, Stream
 
 SYMBOLS, HIDDEN, BATCH = 10, 64, 64
-RATES = (1e-3, 3e-3, 1e-2)
+RATES = (3e-3, 1e-2, 3e-2)
 JUDGED = 1_000  # sequences that choose the rate, and as many of each kind that judge
 POINTS = 12  # of a curve
 CLAIM = "Gated networks learn to recognise palindromes; a plain recurrent network stays behind."
@@ -95,8 +95,8 @@ class Learned:
 
     error: share of wrong answers on fresh sequences, mean over the seeds; low, high: of the best and the worst seed.
     near: error where every other sequence differs from a palindrome in one symbol only. by_length: error by length.
-    curve: (sequences seen, error) of that rate while it trained, on the sequences that chose, mean over the seeds. rates: rate -> error at its
-    end, on the sequences that chose. weights: of one network.
+    curve: (sequences seen, error) of that rate while it trained, on the sequences that chose, mean over the seeds.
+    rates: rate -> error at its end on those. weights: of one network.
     """
 
     network: str
