@@ -13,7 +13,7 @@ from tutti.data._leaks import LeakReport as LeakReport
 from tutti.data._leaks import find_leaks as find_leaks
 from tutti.data._mapped import MappedRows as MappedRows
 from tutti.data._molecules import fingerprints as fingerprints
-from tutti.data._molecules import parse as parse_smiles
+from tutti.data._molecules import parse_smiles as parse_smiles
 from tutti.data._nodes import Nodes as Nodes
 from tutti.data._read import read as read
 from tutti.data._readers import READERS as READERS
@@ -29,3 +29,8 @@ from tutti.data._signals import Signals as Signals
 from tutti.data._splits import declare_splits as declare_splits
 from tutti.data._splits import warn_shuffled_time as warn_shuffled_time
 from tutti.data._table import Table as Table
+from tutti.data._texts import Texts as Texts
+from tutti.data._tokens import UNITS as UNITS
+from tutti.data._tokens import Tokeniser as Tokeniser
+from tutti.data._tokens import fit_tokeniser as fit_tokeniser
+from tutti.data._tokens import tokeniser_from_json as tokeniser_from_json

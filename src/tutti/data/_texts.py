@@ -185,8 +185,8 @@ class Texts(Sample):
         long = int((self.full > length).sum())
         if long:
             message = (
-                f"{long:,} of {len(self):,} texts have more than {length:,} {units} (the longest {self.full.max():,}): their "
-                "first quarter of that and their last three quarters are kept; --length N keeps more."
+                f"{long:,} of {len(self):,} texts have more than {length:,} {units} (up to {self.full.max():,}); "
+                "their first quarter of that and their last three quarters are kept. --length N keeps more."
             )
             found.append(Finding(kind="long-texts", where=where, message=message, severity="notice"))
         judged = splits.test if len(splits.test) else splits.validated

@@ -69,8 +69,10 @@ class TextReader:
 def _read(source: Any, reading: Reading, column: str | None) -> Found:
     if isinstance(source, str | Path) and Path(source).is_dir():
         return _folder(Path(source), reading)
-    if isinstance(source, str | Path) and reading.text is None and column is None and _is_labelled(Path(source)):
-        return _lines(Path(source), reading)
+    if isinstance(source, str | Path) and reading.text is None and _is_labelled(Path(source)):
+        return _lines(Path(source), reading, labelled=True)
+    if isinstance(source, str | Path) and column is not None and _is_plain(Path(source)):
+        return _lines(Path(source), reading, labelled=False)
     if _are_strings(source):
         return _found({"text": list(source)}, "text", reading, source="texts")
     if isinstance(source, tuple) and len(source) == 2 and _are_strings(source[0]):
@@ -329,10 +331,23 @@ def _decoded(path: Path, most: int = -1) -> tuple[str | None, str]:
     return whole.decode("latin1"), "Latin-1"
 
 
-def _lines(path: Path, reading: Reading) -> Found:
-    """Lines of a label and a text. The target is called "label"; fastText's prefix "__label__" is left out."""
+def _is_plain(path: Path) -> bool:
+    """A file of lines without columns."""
+    return path.is_file() and _suffix(path) == SUFFIX
+
+
+def _lines(path: Path, reading: Reading, *, labelled: bool) -> Found:
+    """Lines of a label and a text. The target is called "label"; fastText's prefix "__label__" is left out.
+    labelled False: lines of a text each."""
     text, encoding = _decoded(path)
     assert text is not None
+    told = []
+    if encoding not in ("UTF-8", "UTF-16"):
+        message = f"The text is not UTF-8; it was read as {encoding}. Save it as UTF-8 to be sure."
+        told.append(Finding(kind="encoding", where=path.name, message=message, severity="notice"))
+    if not labelled:
+        lines = text.removesuffix("\n").split("\n")
+        return _found({"text": lines}, "text", reading, source=path.name, findings=told)
     labels, texts = [], []
     for line in text.split("\n"):
         if not line.strip():
@@ -341,10 +356,6 @@ def _lines(path: Path, reading: Reading) -> Found:
         label, rest = match.groups() if match else (line.strip(), "")
         labels.append(label.removeprefix("__label__"))
         texts.append(rest)
-    told = []
-    if encoding not in ("UTF-8", "UTF-16"):
-        message = f"The text is not UTF-8; it was read as {encoding}. Save it as UTF-8 to be sure."
-        told.append(Finding(kind="encoding", where=path.name, message=message, severity="notice"))
     columns = {"label": labels, "text": texts}
     return _found(columns, "text", reading, source=path.name, targets=("label",), findings=told)
 

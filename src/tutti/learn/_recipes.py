@@ -10,6 +10,7 @@ from tutti.learn import (
     _recipe_sets,
     _recipe_signals,
     _recipe_table,
+    _recipe_text,
 )
 from tutti.learn._recipe import Choose, Recipe
 from tutti.tasks import TaskKind
@@ -20,6 +21,7 @@ RECIPES: dict[str, Choose] = {
     "table": _recipe_table.recipe,
     "signals": _recipe_signals.recipe,
     "sets": _recipe_sets.recipe,
+    "text": _recipe_text.recipe,
     "nodes": _recipe_nodes.recipe,
     "graphs": _recipe_graphs.recipe,
 }

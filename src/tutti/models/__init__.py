@@ -51,6 +51,12 @@ from tutti.models._signals_transformer import SignalTransformer as SignalTransfo
 from tutti.models._table import TableModel as TableModel
 from tutti.models._table import TableNetwork as TableNetwork
 from tutti.models._tabm import TabM as TabM
+from tutti.models._texts import TextModel as TextModel
+from tutti.models._texts import TextNetwork as TextNetwork
+from tutti.models._texts_bag import TextBag as TextBag
+from tutti.models._texts_convolution import TextConvolution as TextConvolution
+from tutti.models._texts_lstm import TextLSTM as TextLSTM
+from tutti.models._texts_transformer import TextTransformer as TextTransformer
 
 _ALL: tuple[type[Model], ...] = (
     UNet,
@@ -60,6 +66,7 @@ _ALL: tuple[type[Model], ...] = (
     *(InceptionTime, ResNet1D, SignalLSTM, SignalGRU, SignalTransformer, SignalLinear),
     *(GCN, GAT, SAGE, GIN),
     *(GraphGIN, GraphGCN, GraphGAT, GraphSAGE, MPNN),
+    *(TextBag, TextConvolution, TextLSTM, TextTransformer),
     *(SeriesLinear, SeriesDLinear, SeriesMLP, SeriesTransformer, SeriesLSTM, SeriesGRU, SeriesTCN),
 )
 

@@ -130,6 +130,12 @@ from tutti.nn._signals import TimePool as TimePool
 from tutti.nn._signals import mel_filters as mel_filters
 from tutti.nn._signals import present_times as present_times
 from tutti.nn._signals_augment import SignalAugment as SignalAugment
+from tutti.nn._tokens import BothEnds as BothEnds
+from tutti.nn._tokens import RunSlots as RunSlots
+from tutti.nn._tokens import SlotBag as SlotBag
+from tutti.nn._tokens import TokenEmbedding as TokenEmbedding
+from tutti.nn._tokens import WordDropout as WordDropout
+from tutti.nn._tokens import present_tokens as present_tokens
 from tutti.nn._transformer import FeedForward as FeedForward
 from tutti.nn._transformer import TransformerBlock as TransformerBlock
 from tutti.nn._transformer import TransformerEncoder as TransformerEncoder
