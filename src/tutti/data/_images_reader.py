@@ -217,7 +217,7 @@ def _flat(columns: Mapping[str, Sequence[Any]]) -> tuple[dict[str, Any], dict[st
     return flat, renamed
 
 
-def _places(names: Shaped[np.ndarray, " rows"], part: str) -> Int[np.ndarray, " rows"] | None:
+def _places(names: Shaped[np.ndarray, " rows"], part: str) -> Int[np.ndarray, " places"] | None:
     rows = np.flatnonzero(names == part)
     return rows if len(rows) else None
 

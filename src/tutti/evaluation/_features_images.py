@@ -22,13 +22,19 @@ CHUNK = 1024
 
 
 def inputs(sample: Images, splits: Splits) -> Inputs:
-    """Features of every image: its histograms of oriented gradients, and its means on an 8 × 8 grid per channel."""
-    (pixels,) = sample.inputs()
-    parts = [
-        _features(_rows(pixels, part)) for part in np.array_split(np.arange(len(sample)), -(-len(sample) // CHUNK))
-    ]
-    numbers = np.concatenate(parts)
+    """Features of every image, for a linear model and for trees."""
+    numbers = features(sample)
     return Inputs(numbers=numbers, codes=np.zeros((len(numbers), 0), np.int32), learners=(Linear, Trees))
+
+
+def features(sample: Images) -> Float[np.ndarray, "rows feature"]:
+    """Each image's histograms of oriented gradients, then its means on an 8 × 8 grid, channel by channel.
+
+    Images of more than 32 pixels on the shorter side are first brought to that, by means of areas.
+    """
+    (pixels,) = sample.inputs()
+    parts = np.array_split(np.arange(len(sample)), -(-len(sample) // CHUNK))
+    return np.concatenate([_features(_rows(pixels, part)) for part in parts])
 
 
 def _rows(pixels: Tensor | Rows, rows: Int[np.ndarray, " batch"]) -> Tensor:
@@ -78,9 +84,9 @@ def _histograms(
     low = place.floor()
     share = place - low
     votes = length.new_zeros(len(length), bins, height, width)
-    votes.scatter_(1, (low.long() % bins)[:, None], (length * (1 - share))[:, None])
+    votes.scatter_add_(1, (low.long() % bins)[:, None], (length * (1 - share))[:, None])
     votes.scatter_add_(1, ((low.long() + 1) % bins)[:, None], (length * share)[:, None])
-    down, across = _shares(height, rows, cell), _shares(width, columns, cell)
+    down, across = (_shares(side, n, cell).to(votes) for side, n in ((height, rows), (width, columns)))
     return torch.einsum("nbhw,rh,cw->nrcb", votes, down, across)
 
 

@@ -19,7 +19,7 @@ def recipe(shape: ImageShape, rows: int, kind: TaskKind) -> Recipe:
     epochs = 60.0 if rows < 1_000 else 40.0 if rows < 5_000 else 20.0 if rows < 20_000 else 10.0
     base = Setting(weight_decay=0.05, augment=0.4)
     return Recipe(
-        model=ResNet(depth=8, width=16) if small else ResNet(depth=10, width=32),
+        model=ResNet(depth=8, width=32, stem="pooled") if small else ResNet(depth=10, width=32),
         schedule=Cosine(warmup_fraction=0.1),
         batch_size=max(1, min(128 if rows >= 5_000 else 32, rows // 4)),
         epochs=epochs,

@@ -21,7 +21,7 @@ STAGES: dict[int, tuple[int, ...]] = {
     50: (3, 4, 6, 3),
 }
 BOTTLENECK, EXPANSION = 50, 4
-STEMS = ("auto", "small", "large")
+STEMS = ("auto", "small", "pooled", "large")
 LARGE = 64  # pixels of the shorter side, from which "auto" takes the stem of large images
 
 
@@ -33,10 +33,11 @@ class ResNet(ImageModel):
     for CIFAR-10), 10, 18, 34 and 50 four (for ImageNet); 50 is made of bottlenecks (1 × 1, 3 × 3, 1 × 1 to four times
     the width), the others of two 3 × 3 convolutions. width: channels of the first stage; each later one has twice as
     many on half the size.
-    stem: "small": a 3 × 3 convolution on the whole image; "large": 7 × 7 with stride 2, then max pooling 3 with
-    stride 2; "auto": large from 64 pixels on the shorter side. Every convolution is followed by batch normalisation;
-    where size or width changes, the shortcut is a 1 × 1 convolution (the paper's option B); a bottleneck's stride stands
-    on its 3 × 3 convolution, as in torchvision. Then the mean over space, and a dense layer.
+    stem: "small": a 3 × 3 convolution on the whole image; "pooled": the same, then max pooling 2; "large": 7 × 7 with
+    stride 2, then max pooling 3 with stride 2; "auto": large from 64 pixels on the shorter side, else small. Every
+    convolution is followed by batch normalisation; where size or width changes, the shortcut is a 1 × 1 convolution
+    (the paper's option B); a bottleneck's stride stands on its 3 × 3 convolution, as in torchvision. Then the mean
+    over space, and a dense layer.
 
     Parameters: 18, width 64, stem large, 3 channels, 1,000 outputs: 11,689,512; 34: 21,797,672; 50: 25,557,032; 18
     with stem small and 10 outputs: 11,173,962.
@@ -59,9 +60,11 @@ class ResNet(ImageModel):
             raise core.InputError(f"width is {self.width}; expected at least 1.")
 
     def build(self, shape: core.ImageShape, outputs: int) -> ImageNetwork:
-        large = self.stem == "large" or (self.stem == "auto" and min(shape.height, shape.width) >= LARGE)
-        check_size(shape, 2 ** len(STAGES[self.depth]) if large else 4, self.name)
-        layers = [*self.augmentation(), ChannelsLast(), *_stem(shape.channels, self.width, large)]
+        stem = self.stem
+        if stem == "auto":
+            stem = "large" if min(shape.height, shape.width) >= LARGE else "small"
+        check_size(shape, 4, self.name)
+        layers = [*self.augmentation(), ChannelsLast(), *_stem(shape.channels, self.width, stem)]
         channels = self.width
         for stage, blocks in enumerate(STAGES[self.depth]):
             for block in range(blocks):
@@ -73,10 +76,11 @@ class ResNet(ImageModel):
         return ImageNetwork(shape, *layers, nn.GlobalPool(), nn.Linear(channels, outputs))
 
 
-def _stem(channels: int, width: int, large: bool) -> list[torch_nn.Module]:
-    if large:
+def _stem(channels: int, width: int, stem: str) -> list[torch_nn.Module]:
+    if stem == "large":
         return [*convolved(channels, width, 7, stride=2), torch_nn.ReLU(), nn.MaxPool(3, stride=2, padding=1)]
-    return [*convolved(channels, width, 3), torch_nn.ReLU()]
+    pooling: list[torch_nn.Module] = [nn.MaxPool(2)] if stem == "pooled" else []
+    return [*convolved(channels, width, 3), torch_nn.ReLU(), *pooling]
 
 
 def _residual(inputs: int, inner: int, outputs: int, stride: int) -> nn.Residual:
