@@ -48,9 +48,10 @@ class Series(Sample):
     """Windows of one or many series on even steps, cut out of one table when they are asked for: nothing is copied.
 
     values [step, channel]: the series one behind the other, float32, raw; gaps carry the last value on. starts: the
-    first step of each row's window; its target are the steps start + window … start + window + horizon − 1. times: the
-    stamp of each step. names: of the channels. keys, places: the names of a panel's series, and the series of each
-    step. clock: how long a step is. waves: the calendar's (see `calendar`). roles: the columns that held them, for new data: time, series.
+    first step of each row's window; its target are the steps start + window … start + window + horizon − 1. times:
+    the stamp of each step. names: of the channels. keys, places: the names of a panel's series, and the series of
+    each step. clock: how long a step is. waves: the calendar's (see `calendar`). columns: the names of the source's
+    columns of "time" and "series", where it had them.
 
     `inputs`: the past [row, window, channel], and the calendar [row, feature] of its last step. `futures` is the
     target, [row, horizon · channel]: step by step, within a step channel by channel.
@@ -93,7 +94,9 @@ class Series(Sample):
         if view is None:
             return np.asarray(windows.read(np.arange(len(self))).flatten(1))
         channels = self.values.shape[1]
-        flat = table.as_strided((len(self), self.horizon * channels), (channels, 1), int(self.starts[0] + self.window) * channels)
+        flat = table.as_strided(
+            (len(self), self.horizon * channels), (channels, 1), int(self.starts[0] + self.window) * channels
+        )
         return np.asarray(flat)
 
     @property
@@ -148,7 +151,7 @@ class Series(Sample):
         )
 
     def hashes(self) -> UInt64[np.ndarray, " rows"]:
-        """Of the window: a polynomial in the hashes of its steps, from running sums (modulo 2⁶⁴), however long it is."""
+        """Of the windows: polynomials in the hashes of their steps modulo 2⁶⁴, all from one running sum."""
         steps = row_hashes(self.values, calendar(self.times, self.waves))
         powers = np.cumprod(np.full(len(steps), _FACTOR), dtype=np.uint64)
         sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(steps * powers, dtype=np.uint64)])

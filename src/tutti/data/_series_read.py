@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Bool, Float, Int, Shaped
 
 from tutti.core import Finding, InputError, Kind
@@ -21,6 +21,7 @@ from tutti.data._values import Numbers, Times, as_words
 ALL = "all"
 USUAL_WINDOW = 336  # steps: two weeks of hours, eleven months of days
 LEAST_ROWS = 10
+MOST_TOLD = 3  # series of a panel whose gaps are told
 STEP = "step"
 
 
@@ -37,8 +38,8 @@ class _Piece:
 class SeriesReader:
     """Reads series to forecast: asked for by forecast= or horizon=, never guessed.
 
-    A table with one row per time (and per series, where a column tells several apart), columns of numbers. An array or
-    tensor [step] or [step, channel]. Rows are brought into the order of time and onto even steps (`lay_out`).
+    A table with one row per time (and per series, where a column tells several apart), columns of numbers. An array
+    or tensor [step] or [step, channel]. Rows are brought into the order of time and onto even steps (`lay_out`).
     """
 
     kind = "series"
@@ -78,7 +79,11 @@ class SeriesReader:
         """New steps of the same channels. `ahead` is the last window of each series, from which the future after the
         end is forecast; the sample itself holds the windows whose future is known."""
         frame = _frame(source, reading)
-        roles = {role: _named(frame, name) for role, name in description["columns"].items() if name in frame.columns or role != "time"}
+        roles = {
+            role: _named(frame, name)
+            for role, name in description["columns"].items()
+            if name in frame.columns or role != "time"
+        }
         names = tuple(_named(frame, name) for name in description["names"])
         shape = description["shape"]
         clock = Clock.from_json(description["clock"])
@@ -146,7 +151,7 @@ def _pieces(
         message = f"{int(late.sum())} rows have no time and are set aside."
         findings.append(Finding(kind="rows-without-time", where=roles["time"], message=message))
         rows = rows[~late]
-    made = []
+    made: list[_Piece] = []
     for key, mine in _by_series(frame, roles, rows):
         stamps = times[mine]
         if len(stamps) > 1 and (stamps[1:] < stamps[:-1]).any():
@@ -162,7 +167,8 @@ def _pieces(
             mine, stamps = mine[first], stamps[first]
         refuse_repeats(stamps, mine, roles.get("time", STEP), _of(key))
         grid = lay_out(stamps, clock)
-        findings += [f for f in gap_finding(grid, roles.get("time", STEP), _of(key))][: 1 if len(made) < 3 else 0]
+        if len(made) < MOST_TOLD:
+            findings += gap_finding(grid, roles.get("time", STEP), _of(key))
         made.append(_piece(key, values[mine], grid))
     return made, findings + _missing_findings(made, names)
 
@@ -207,7 +213,7 @@ def _by_series(
 
 
 def _piece(key: str, values: Float[np.ndarray, "rows channel"], grid: Grid) -> _Piece:
-    """On the grid, with the last known value carried over what is missing (what is missing at the start stays NaN)."""
+    """On the grid, with the last known value carried over what is missing; at the start it stays NaN."""
     full = np.full((len(grid.times), values.shape[1]), np.nan)
     full[grid.place] = values
     known = ~np.isnan(full)
@@ -222,8 +228,8 @@ def _missing_findings(pieces: Sequence[_Piece], names: Sequence[str]) -> list[Fi
     if not where:
         return []
     message = (
-        f"Values are missing: {', '.join(where[:8])}. The last one is carried over them in what is looked back on, and "
-        "no future that holds one is learnt from or judged."
+        f"Values are missing: {', '.join(where[:8])}. The last one is carried over them in what is looked back on, "
+        "and no future that holds one is learnt from or judged."
     )
     return [Finding(kind="missing-values", where=", ".join(names[:3]), message=message)]
 
@@ -248,7 +254,7 @@ def _clocks(pieces: Sequence[_Piece], clock: Clock) -> list[Finding]:
 
 
 def _window(reading: Reading, pieces: Sequence[_Piece]) -> int:
-    """Steps to look back on: as told, else USUAL_WINDOW or two horizons, and at most a fifth of the longest series."""
+    """Steps to look back on: as told, else USUAL_WINDOW or two horizons, at most a fifth of the longest series."""
     if reading.window is not None:
         if reading.window < 1:
             raise InputError(f"The window is {reading.window}.", fix="Give at least 1 step.")
@@ -324,7 +330,7 @@ def _parts(
     starts = _complete(series, pieces)
     first, last = starts + series.window, starts + series.window + series.horizon
     edges = np.cumsum([0, *sizes])
-    inside = [starts[(first >= a) & (last <= b)] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    inside = [starts[(first >= a) & (last <= b)] for a, b in pairwise(edges)]
     for name, rows in zip(("training", "validation", "test"), inside, strict=True):
         if not len(rows):
             raise InputError(
@@ -339,8 +345,8 @@ def _too_short(series: Series, rows: int, reading: Reading) -> InputError:
     steps = len(series.values)
     panel = f" in {len(series.keys)} series" if len(series.keys) > 1 else ""
     return InputError(
-        f"{steps:,} steps{panel} hold {rows} windows of {series.window} steps with a known future of {series.horizon}; "
-        f"at least {LEAST_ROWS} are needed.",
+        f"{steps:,} steps{panel} hold {rows} windows of {series.window} steps with a known future of "
+        f"{series.horizon}; at least {LEAST_ROWS} are needed.",
         fix=f"Give more steps, or a smaller --window{'' if reading.window else ' than the usual'} or --horizon.",
     )
 

@@ -19,22 +19,24 @@ _MONTHS = ("month", "month-end")
 class Clock:
     """How time goes on from one step to the next.
 
-    unit: "time" (steps of so many microseconds), "month" and "month-end" (so many calendar months), "number" (the time
-    column counts), or "row" (no even grid, or no time at all: a row is a step). size: of a step, in that unit; of "row"
-    the usual distance of two stamps (microseconds), 1 where they count.
+    unit: "time" (steps of so many microseconds), "month" and "month-end" (so many calendar months), "number" (the
+    time column counts), or "row" (no even grid: a row is a step). size: of a step, in that unit; of "row" the median
+    distance of two stamps (microseconds, where they are dates).
     """
 
     unit: str
     size: float
 
-    def after(self, last: np.generic | float, steps: int) -> Shaped[np.ndarray, " steps"]:
+    def after(self, last: Any, steps: int) -> Shaped[np.ndarray, " steps"]:
         """The stamps of the next steps."""
         ahead = np.arange(1, steps + 1)
         if self.unit in _MONTHS:
             month = np.datetime64(last, "M") + (ahead * int(self.size)).astype("timedelta64[M]")
             if self.unit == "month-end":
                 rest = np.datetime64(last, "us") - np.datetime64(last, "D").astype("datetime64[us]")
-                return np.asarray((month + 1).astype("datetime64[D]").astype("datetime64[us]") - np.timedelta64(1, "D") + rest)
+                return np.asarray(
+                    (month + 1).astype("datetime64[D]").astype("datetime64[us]") - np.timedelta64(1, "D") + rest
+                )
             return np.asarray(month.astype("datetime64[us]") + (np.datetime64(last, "us") - np.datetime64(last, "M")))
         if isinstance(last, np.datetime64):
             return np.asarray(last.astype("datetime64[us]") + (ahead * int(self.size)).astype("timedelta64[us]"))
@@ -48,7 +50,7 @@ class Clock:
         return _DAY / self.size if self.unit == "time" else None
 
     def seasons(self) -> tuple[int, ...]:
-        """How many steps a day, a week and a year have, where that is a season: whole (to a hundredth), 2 to 10,000."""
+        """How many steps a day, a week and a year have, where that is whole (to a hundredth) and 2 to 10,000."""
         if self.per_day is None:
             return ()
         lengths = [self.per_day * period / _DAY for period in _PERIODS.values()]
@@ -65,7 +67,7 @@ class Clock:
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Sorted rows on an even grid. place[i]: the step of sorted row i; times: the stamps of all steps, gaps filled."""
+    """Sorted rows on an even grid. place[i]: the step of sorted row i; times: the stamps of all steps."""
 
     clock: Clock
     place: Int[np.ndarray, " rows"]
@@ -87,7 +89,9 @@ def lay_out(times: Shaped[np.ndarray, " rows"], clock: Clock | None = None) -> G
         clock = _clock_of(times)
     place = _places(times, clock)
     if place is None or len(times) < (1 - MOST_ABSENT) * (place[-1] + 1):
-        usual = np.median(np.diff(times.astype(np.int64) if times.dtype.kind == "M" else times)) if len(times) > 1 else 1
+        usual = (
+            np.median(np.diff(times.astype(np.int64) if times.dtype.kind == "M" else times)) if len(times) > 1 else 1
+        )
         return Grid(clock=Clock(unit="row", size=float(usual)), place=np.arange(len(times)), times=times)
     steps = int(place[-1]) + 1
     if steps == len(times):
@@ -134,9 +138,9 @@ def _places(times: Shaped[np.ndarray, " rows"], clock: Clock) -> Int[np.ndarray,
 
 
 def calendar(times: Shaped[np.ndarray, " steps"], waves: Sequence[float]) -> Float[np.ndarray, "steps feature"]:
-    """Sine and cosine of each wave (a period in microseconds) at each step, float32; [steps, 0] without waves or dates.
+    """Sine and cosine of each wave (a period in microseconds) at each step; [steps, 0] without waves or dates.
 
-    A linear layer turns them into the profile of any coming step: sin(w(t + h)) is a fixed sum of sin(wt) and cos(wt).
+    A linear layer turns them into the profile of any coming step: sin(w(t + h)) is a fixed sum of sin(wt), cos(wt).
     """
     if not waves or times.dtype.kind != "M":
         return np.zeros((len(times), 0), np.float32)
@@ -163,7 +167,8 @@ def refuse_repeats(times: Shaped[np.ndarray, " rows"], rows: Int[np.ndarray, " r
     if len(same):
         first, second = sorted(int(rows[i]) + 1 for i in (same[0], same[0] + 1))
         raise InputError(
-            f"Rows {first} and {second}{where} have the same {name} ({times[same[0]]}); {len(same)} rows repeat a time.",
+            f"Rows {first} and {second}{where} have the same {name} ({times[same[0]]}); {len(same)} rows repeat a "
+            "time.",
             fix="Name the column that tells several series apart (series=…, --series …), or leave the repeats out "
             "(skip=True, --skip keeps the first).",
         )
@@ -178,7 +183,7 @@ def gap_finding(grid: Grid, name: str, where: str) -> list[Finding]:
         return []
     hole = int(np.setdiff1d(np.arange(len(grid.times)), grid.place)[0])
     message = (
-        f"{grid.absent} of {len(grid.times):,} steps are absent{where} (first: {grid.times[hole]}): the past is carried "
-        "over them, and no future that meets one is learnt from or judged."
+        f"{grid.absent} of {len(grid.times):,} steps are absent{where} (first: {grid.times[hole]}): the past is "
+        "carried over them, and no future that meets one is learnt from or judged."
     )
     return [Finding(kind="time-gaps", where=name, message=message)]

@@ -46,15 +46,15 @@ class _Repeated:
 
 
 def repeated(series: Series, rows: Int[np.ndarray, " rows"], season: int) -> Float[np.ndarray, "rows out"]:
-    """y(t + h) = y(t + h − k · season), with the smallest k for which that is known; before the first step of a series
-    stands its first value. [rows, horizon · channel] in float64."""
+    """y(t + h) = y(t + h − k · season), with the smallest k for which that is known; before the first step of a
+    series stands its first value. [rows, horizon · channel] in float64."""
     origin = series.starts[rows] + series.window
     ahead = np.arange(series.horizon)
     back = ahead - season * (ahead // season + 1)
     first = np.searchsorted(series.places, series.places[origin - 1])
     place = np.maximum(origin[:, None] + back, first[:, None])
-    found = series.values[place].astype(np.float64).reshape(len(rows), -1)
-    return np.nan_to_num(found)
+    found: np.ndarray = np.nan_to_num(series.values[place].astype(np.float64).reshape(len(rows), -1))
+    return found
 
 
 class LastValue:
@@ -62,12 +62,12 @@ class LastValue:
 
     name = "last value"
     chunk = most = 1
-    axes: Mapping[str, tuple[float | int, ...]] = {}
-    start: Setting = {}
-    quick: Setting = {}
 
     def __init__(self, series: Series) -> None:
         self.series = series
+        self.axes: Mapping[str, tuple[float | int, ...]] = {}
+        self.start: Setting = {}
+        self.quick: Setting = {}
 
     def cost(self, setting: Setting) -> float:
         return 1.0
@@ -180,7 +180,7 @@ class _Moments:
 def _windows(
     series: Series, rows: np.ndarray, centre: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pasts [row · channel, window] and futures [row · channel, horizon], standardised, less the last value; and that."""
+    """Pasts [row · channel, window] and futures [row · channel, horizon] in standard units, less the last value."""
     starts = series.starts[rows][:, None]
     past = np.nan_to_num((series.values[starts + np.arange(series.window)] - centre) / scale)
     last = past[:, -1:]

@@ -8,12 +8,16 @@ from tutti.tasks import TaskKind
 
 
 def recipe(shape: SeriesShape, rows: int, kind: TaskKind) -> Recipe:
-    """The recipe for so many training windows: RLinear, one dense layer on windows brought to mean 0 and sd 1."""
+    """The recipe for so many training windows.
+
+    RLinear: one dense layer on windows brought to mean 0 and standard deviation 1. On ETTh1 (96 steps ahead) it left
+    networks with hidden layers behind, which fit the windows and not the future; see benchmarks/forecasting.py.
+    """
     return Recipe(
         model=SeriesLinear(),
         schedule=Cosine(warmup_fraction=0.1),
-        batch_size=min(32, max(1, rows)),
-        epochs=10.0 if rows >= 2_000 else 100.0,
+        batch_size=min(64 if rows >= 2_000 else 32, max(1, rows)),
+        epochs=8.0 if rows >= 2_000 else 100.0,
         base=Setting(),
-        rate=1e-3,
+        rate=3e-3,
     )

@@ -1,5 +1,8 @@
 """Scores with intervals: what a model reaches, how sure that is, where it errs, and how two models differ."""
 
+from tutti.metrics._conformal import Band as Band
+from tutti.metrics._conformal import conformal_band as conformal_band
+from tutti.metrics._conformal import coverage as coverage
 from tutti.metrics._curves import Calibration as Calibration
 from tutti.metrics._curves import CalibrationBin as CalibrationBin
 from tutti.metrics._curves import Residuals as Residuals

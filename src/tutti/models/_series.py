@@ -84,7 +84,7 @@ class SeriesBody(torch_nn.Module):
 
 
 class SeriesNetwork(torch_nn.Module):
-    """body(*front(past, calendar)): past [*member, batch, window, channel] raw, calendar [*member, batch, feature]."""
+    """body(*front(past, calendar)): past [*member, batch, window, channel] raw, calendar [*member, batch, wave]."""
 
     stacked: ClassVar[bool] = True
 
@@ -151,6 +151,13 @@ class Patches(torch_nn.Module):
 def fold_channels(x: Float[Tensor, "*member batch channel time"]) -> Float[Tensor, "*member series time"]:
     """Channels as if they were samples."""
     return x.flatten(-3, -2)
+
+
+def unfold_channels(
+    x: Float[Tensor, "*member series horizon"], channels: int
+) -> Float[Tensor, "*member batch channel horizon"]:
+    """The inverse of fold_channels."""
+    return x.unflatten(-2, (-1, channels))
 
 
 def check_sizes(**sizes: int) -> None:

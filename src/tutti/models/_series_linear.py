@@ -21,9 +21,10 @@ def dense(shape: core.SeriesShape, individual: bool) -> torch_nn.Module:
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesLinear(SeriesModel):
-    """y = W x + b on normalised windows: NLinear (norm "last", Zeng et al. 2023), RLinear ("standard", Li et al. 2023).
+    """y = W x + b on normalised windows.
 
-    individual: a W for each channel instead of one for all.
+    norm "last" makes it NLinear (Zeng et al. 2023), "standard" RLinear (Li et al. 2023). individual: a W for each
+    channel instead of one for all.
     """
 
     name: ClassVar[str] = "linear"

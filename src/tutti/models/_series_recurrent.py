@@ -3,19 +3,18 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 from torch import nn as torch_nn
 
 from tutti import core, nn
-from tutti.models._series import Patches, SeriesModel, check_sizes, fold_channels
+from tutti.models._series import Patches, SeriesModel, check_sizes, fold_channels, unfold_channels
 
 MOST_STEPS = 24  # that a network walks where the stretch is left to it
 
 
 class Recurrent(torch_nn.Module):
-    """Stretch -> dense layer with ReLU -> recurrent layers -> dense layer of the last state, each channel by itself."""
+    """Stretch -> dense with ReLU -> recurrent layers -> dense layer of the last state, each channel by itself."""
 
     stacked: ClassVar[bool] = True
 
@@ -36,14 +35,14 @@ class Recurrent(torch_nn.Module):
         steps = self.activation(self.enter(self.patches(fold_channels(x))))
         states, _ = self.walk(steps)
         future = self.leave(self.drop(states[..., -1, :]))
-        return rearrange(future, "... (batch channel) horizon -> ... batch channel horizon", channel=self.channels)
+        return unfold_channels(future, self.channels)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecurrentConfig(SeriesModel):
-    """`layers` recurrent layers of `width` units that walk over stretches of `stretch` steps (0: so many that the walk
-    takes at most MOST_STEPS). Stretches instead of single steps: SegRNN (Lin et al. 2023). dropout: before the last
-    layer; its rate is the setting's."""
+    """`layers` recurrent layers of `width` units that walk over stretches of `stretch` steps (0: so many that the
+    walk takes at most MOST_STEPS). Stretches instead of single steps: SegRNN (Lin et al. 2023). dropout: before the
+    last layer; its rate is the setting's."""
 
     cell: ClassVar[type[nn.LSTM] | type[nn.GRU]]
 

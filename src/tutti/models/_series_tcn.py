@@ -3,18 +3,17 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 from torch import nn as torch_nn
 from torch.nn import functional
 
 from tutti import core, nn
-from tutti.models._series import SeriesModel, check_sizes, fold_channels
+from tutti.models._series import SeriesModel, check_sizes, fold_channels, unfold_channels
 
 
 class CausalBlock(torch_nn.Module):
-    """x + two dilated causal convolutions with ReLU and dropout: step t sees steps t − 2 (kernel − 1) dilation … t."""
+    """x + two dilated causal convolutions with ReLU, dropout: step t sees steps t − 2 (kernel − 1) dilation … t."""
 
     stacked: ClassVar[bool] = True
 
@@ -55,7 +54,7 @@ class Convolutions(torch_nn.Module):
     ) -> Float[Tensor, "*member batch channel horizon"]:
         states = self.blocks(fold_channels(x).unsqueeze(-2))
         future = self.leave(states[..., -1])
-        return rearrange(future, "... (batch channel) horizon -> ... batch channel horizon", channel=self.channels)
+        return unfold_channels(future, self.channels)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 from torch import nn as torch_nn
 
 from tutti import core, nn
-from tutti.models._series import Patches, SeriesModel, check_sizes, fold_channels
+from tutti.models._series import Patches, SeriesModel, check_sizes, fold_channels, unfold_channels
 
 
 class PatchTransformer(torch_nn.Module):
@@ -43,7 +42,7 @@ class PatchTransformer(torch_nn.Module):
     ) -> Float[Tensor, "*member batch channel horizon"]:
         tokens = self.encoder(self.enter(self.patches(fold_channels(x))))
         future = self.leave(self.drop(tokens.flatten(-2)))
-        return rearrange(future, "... (batch channel) horizon -> ... batch channel horizon", channel=self.channels)
+        return unfold_channels(future, self.channels)
 
 
 @dataclass(frozen=True, kw_only=True)

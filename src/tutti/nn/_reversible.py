@@ -22,8 +22,8 @@ class ReversibleNorm(nn.Module):
     """Takes each window's own level from it, and gives it back to the forecast (Kim et al. 2022, "RevIN").
 
     x [*batch, time], time last. "last": minus the last value (NLinear, Zeng et al. 2023); "mean": minus the mean;
-    "standard": also divided by √(variance + ε), variance over n, ε = 1e-5 (RevIN without its learned factors); "none".
-    No gradient flows through the level, as it holds no parameters.
+    "standard": also divided by √(variance + ε), variance over n, ε = 1e-5 (RevIN without its learned factors);
+    "none". No gradient flows through the level, as it holds no parameters.
 
     Law: with "standard", restore(f(forward(a x + b))) = a restore(f(forward(x))) + b for a ≫ √ε; with the others that
     is so for a = 1.

@@ -16,8 +16,8 @@ class Forecast(Regression):
     """A regression on the next `horizon` steps of every series in `names`: the direct strategy, one output per step.
 
     Outputs are step by step, and within a step series by series: output h·len(names) + c is series c, h + 1 steps
-    ahead. Its metrics, its loss and its units are a regression's, each step of each series being an output of its own.
-    Several series are told apart by R² (their scales differ, and it has none), one by its RMSE.
+    ahead. Its metrics, its loss and its units are a regression's, each step of each series being an output of its
+    own. Several series are judged by R² (their scales differ, and it has none), one by its RMSE.
     """
 
     name: ClassVar[str] = "forecast"
