@@ -1,6 +1,7 @@
 """Lists of edges: from a file, a frame or an array to numbers of nodes, checked, without loops and repetitions."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ def read_edges(source: Any, nodes: int, where: str, *, ids: Sequence[str] | None
     or an array [2, edges] or [edges, 2]. ids: the name of each node, where the ends are names; else they are row
     numbers from 0. where: what the nodes are called in errors. Raises InputError where an end is no node.
     """
-    array = None if isinstance(source, str) else as_array(source)
-    if array is not None and not array.dtype.names:
+    array = _plain(source)
+    if array is not None and array.dtype.kind not in "US":
         ends = _from_array(array)
         return check_ends(ends, nodes, where)
     first, second = _columns(source)
@@ -35,23 +36,38 @@ def read_edges(source: Any, nodes: int, where: str, *, ids: Sequence[str] | None
 
 def names_of(source: Any) -> set[str] | None:
     """The ends of the edges as they are written; None for arrays, whose ends are row numbers."""
-    if not isinstance(source, str) and as_array(source) is not None:
+    array = _plain(source)
+    if array is not None and array.dtype.kind not in "US":
         return None
     return {name for end in _columns(source) for name in as_words(end).levels}
+
+
+def _plain(source: Any) -> np.ndarray | None:
+    """The edges as an array, where they are no table."""
+    array = None if isinstance(source, str | Path) else as_array(source)
+    return None if array is not None and array.dtype.names else array
 
 
 def _from_array(array: np.ndarray) -> np.ndarray:
     if array.size == 0:
         return np.zeros((2, 0), np.int64)
-    if array.ndim != 2 or 2 not in array.shape:
-        raise InputError(f"The edges have shape {array.shape}.", fix="Expected [2, edges]: sources, then targets.")
-    ends = array if array.shape[0] == 2 else array.T
+    ends = _two_rows(array)
     if ends.dtype.kind == "f" and not (ends == ends.astype(np.int64)).all():
         raise InputError("The edges are no whole numbers.", fix="Give the row numbers of nodes.")
     return ends.astype(np.int64)
 
 
+def _two_rows(array: np.ndarray) -> np.ndarray:
+    if array.ndim != 2 or 2 not in array.shape:
+        raise InputError(f"The edges have shape {array.shape}.", fix="Expected [2, edges]: sources, then targets.")
+    return array if array.shape[0] == 2 else array.T
+
+
 def _columns(source: Any) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    array = _plain(source)
+    if array is not None:
+        first, second = (pa.chunked_array([pa.array(end.astype(str).astype(object))]) for end in _two_rows(array))
+        return first, second
     frame: Frame = load(source)
     names = list(frame.columns)
     if frame.delimiter is not None and len(names) > 1 and all(name.lstrip("-").isdigit() for name in names[:2]):
@@ -76,7 +92,7 @@ def _numbers(column: pa.ChunkedArray) -> Int[np.ndarray, " edge"]:
             fix="Use row numbers from 0, or give the nodes a column with their names.",
         ) from None
     _refuse_absent(words.codes)
-    return levels[words.codes]
+    return np.asarray(levels[words.codes])
 
 
 def _places(column: pa.ChunkedArray, place: dict[str, int], where: str) -> Int[np.ndarray, " edge"]:

@@ -114,7 +114,7 @@ class Graphs(Sample):
             own = row_hashes(own, _summed(row_hashes(own[source], along), target, len(own))).view(np.int64)
         return row_hashes(_summed(row_hashes(own), node[0], len(self)), self.counts)
 
-    def _union(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray], np.ndarray]:
+    def _union(self) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...], np.ndarray]:
         """Row and place of every node and every edge that is no padding; the number of each row's first node."""
         sizes = self.counts.astype(np.int64)
         node = np.nonzero(np.arange(self.numbers.shape[1]) < sizes[:, :1])

@@ -63,10 +63,10 @@ def _read(source: Any, reading: Reading, description: Mapping[str, Any] | None) 
             graphs, labels = _graphs_tu.read_one_file(path)
         else:
             raise InputError(f"{path} holds no graphs.", fix="Molecules need their column: smiles=… (--smiles).")
-        columns, targets = {"label": labels}, ("label",)
+        columns, targets = {"label": labels}, ["label"]
     elif _is_collection(source):
         graphs, columns = _from_list(source)
-        targets = ("y",) if "y" in columns else ()
+        targets = ["y"] if "y" in columns else []
     else:
         raise InputTypeError(
             f"A {type(source).__name__} is no collection of graphs.",
@@ -82,8 +82,8 @@ def _read(source: Any, reading: Reading, description: Mapping[str, Any] | None) 
         if description is None:
             findings.append(_bare())
     sample = _assembled(graphs, description, {"smiles": None, "degree": bare}, name)
-    columns = columns or {"graph": np.arange(len(graphs))}
-    return Found(sample=sample, columns=columns, targets=targets, source=name, findings=tuple(findings))
+    columns = columns or {"graph": list(range(len(graphs)))}
+    return Found(sample=sample, columns=columns, targets=tuple(targets), source=name, findings=tuple(findings))
 
 
 def _assembled(
@@ -228,7 +228,7 @@ def _from_smiles(source: Any, reading: Reading, description: Mapping[str, Any] |
     column = find(frame, reading.smiles if reading.smiles is not None else told["smiles"])
     words = as_words(frame.columns[column])
     smiles = [words.levels[code] if code >= 0 else None for code in words.codes]
-    molecules, bad = _molecules.parse(smiles)
+    molecules, bad = _molecules.parse_smiles(smiles)
     findings = list(frame.findings)
     if bad:
         findings.append(_unparsed(column, smiles, bad, reading))

@@ -19,11 +19,11 @@ def _chem() -> Any:
         from rdkit import Chem, RDLogger
     except ImportError as error:
         raise InputError("Molecules need rdkit.", fix='Install it: pip install "tutti[molecules]".') from error
-    RDLogger.DisableLog("rdApp.*")  # its warnings go to the terminal; what matters is said in our findings
+    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]  # made at run time; its warnings go to the terminal; what matters is said in our findings
     return Chem
 
 
-def parse(smiles: Sequence[str | None]) -> tuple[list[Any], list[int]]:
+def parse_smiles(smiles: Sequence[str | None]) -> tuple[list[Any], list[int]]:
     """Molecules, and the rows that are none: not parsed, missing, or without an atom."""
     chem = _chem()
     molecules = [chem.MolFromSmiles(text) if text and text.strip() else None for text in smiles]
@@ -68,7 +68,8 @@ def scaffold(molecule: Any) -> str:
     """The rings and what links them (Bemis & Murcko 1996), as SMILES; "acyclic" without a ring."""
     from rdkit.Chem.Scaffolds import MurckoScaffold
 
-    return str(MurckoScaffold.MurckoScaffoldSmiles(mol=molecule, includeChirality=False)) or "acyclic"
+    rings = MurckoScaffold.MurckoScaffoldSmiles(mol=molecule, includeChirality=False)  # type: ignore[no-untyped-call]
+    return str(rings) or "acyclic"
 
 
 def fingerprints(molecules: Sequence[Any]) -> UInt8[np.ndarray, "rows bit"]:

@@ -81,7 +81,7 @@ class Nodes(Sample):
         assert self.table is not None
         if self.table.shape[1]:
             return self.table
-        return np.log1p(self.degree)[:, None].astype(np.float32)
+        return np.asarray(np.log1p(self.degree)[:, None], dtype=np.float32)
 
     @property
     def degree(self) -> Int[np.ndarray, " node"]:
@@ -118,12 +118,12 @@ class Nodes(Sample):
         if self.entries is not None:
             return replace(self.entries, values=self._shares()).dense()
         x = self._table if self.centre is None else (self._table - self.centre) / self.scale
-        return np.nan_to_num(x, nan=0.0).astype(np.float32)
+        return np.asarray(np.nan_to_num(x, nan=0.0), dtype=np.float32)
 
     def _shares(self) -> Float[np.ndarray, " entry"]:
         assert self.entries is not None
         total = np.bincount(self.entries.node, weights=np.abs(self.entries.values), minlength=self.nodes)
-        return (self.entries.values / np.maximum(total, 1e-12)[self.entries.node]).astype(np.float32)
+        return np.asarray(self.entries.values / np.maximum(total, 1e-12)[self.entries.node], dtype=np.float32)
 
     @cached_property
     def held(self) -> tuple[Tensor | SparseFeatures, Edges]:
@@ -176,7 +176,8 @@ class Nodes(Sample):
         mixed = row_hashes(content.view(np.int64))
         around = np.zeros(self.nodes, dtype=np.uint64)
         np.add.at(around, self.edges[1], mixed[self.edges[0]])
-        return row_hashes(content.view(np.int64), around.view(np.int64), np.arange(self.nodes))[self.node]
+        mine = row_hashes(content.view(np.int64), around.view(np.int64), np.arange(self.nodes))
+        return np.asarray(mine[self.node])
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -179,7 +179,7 @@ def _from_arrays(
         findings += _unlabelled(split, nodes)
     sample = Nodes(edges=edges, node=np.arange(nodes), table=table, entries=entries, both=both)
     return Found(
-        sample=sample, columns=columns or {"node": np.arange(nodes)}, targets=tuple(columns), source=name,
+        sample=sample, columns=columns or {"node": list(range(nodes))}, targets=tuple(columns), source=name,
         test=split.test, validation=split.validation, findings=tuple(findings),
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Int, Shaped, UInt64
 from torch import Tensor, nn
 
@@ -109,7 +110,7 @@ class Found:
     """
 
     sample: Sample
-    columns: Mapping[str, Sequence[Any] | Shaped[np.ndarray, " rows"]]
+    columns: Mapping[str, Sequence[Any] | Shaped[np.ndarray, " rows"] | pa.ChunkedArray]
     targets: tuple[str, ...] = ()
     dense: Shaped[np.ndarray, "rows ..."] | None = None
     task: str | None = None

@@ -21,8 +21,8 @@ def inputs(sample: Graphs, splits: Splits) -> Inputs:
 
 
 def statistics(sample: Graphs) -> Float[np.ndarray, "rows feature"]:
-    """Of each graph: nodes, edges, density, mean, spread and largest degree, how many nodes have degree 0 … 8 or more;
-    sum, mean and largest of each number of nodes and edges; how many nodes and edges have each category, and shares.
+    """Of each graph: nodes, edges, density; mean, spread and largest degree, how many nodes have degree 0 … 8 or more;
+    sum, mean and largest of each number of nodes and edges; how many of them have each category, and which share.
     """
     nodes, edges = sample.counts.T.astype(np.float32)
     rows = [_of(sample, row) for row in range(len(sample))]

@@ -4,7 +4,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -37,13 +37,13 @@ class Propagation:
 
     name = "label propagation"
     chunk, most = 1, 1
-    axes: ClassVar[Mapping[str, tuple[float | int, ...]]] = {"alpha": (0.5, 0.8, 0.9, 0.95, 0.99)}
-    start: ClassVar[Setting] = {"alpha": 0.9}
-    quick: ClassVar[Setting] = {"alpha": 0.9}
 
     def __init__(self, sample: Nodes, problem: Problem) -> None:
         from scipy.sparse import coo_array
 
+        self.axes: Mapping[str, tuple[float | int, ...]] = {"alpha": (0.5, 0.8, 0.9, 0.95, 0.99)}
+        self.start: Setting = {"alpha": 0.9}
+        self.quick: Setting = self.start
         self.problem, self.node, self.nodes = problem, sample.node, sample.nodes
         source, target = sample.edges
         degree = np.bincount(np.concatenate([source, target]), minlength=self.nodes).clip(1)
@@ -108,11 +108,11 @@ class Perceptron:
 
     name = "MLP without edges"
     chunk, most = 1, 1
-    axes: ClassVar[Mapping[str, tuple[float | int, ...]]] = {"alpha": (1e-3, 1e-1, 1.0)}
-    start: ClassVar[Setting] = {"alpha": 1e-1}
-    quick: ClassVar[Setting] = {"alpha": 1e-1}
 
     def __init__(self, problem: Problem) -> None:
+        self.axes: Mapping[str, tuple[float | int, ...]] = {"alpha": (1e-3, 1e-1, 1.0)}
+        self.start: Setting = {"alpha": 1e-1}
+        self.quick: Setting = self.start
         self.problem = problem
 
     def cost(self, setting: Setting) -> float:

@@ -25,7 +25,7 @@ class GCNLayers(ConvolutionLayers):
     def forward(self, x: Features, edges: nn.Edges) -> Float[Tensor, "*member node out"]:
         if self.training and self.first_l2:
             first = self.convolutions[0]
-            squares = first.weight.square().sum((-2, -1)) + first.bias.square().sum(-1)  # type: ignore[operator, union-attr]
+            squares = first.weight.square().sum((-2, -1)) + first.bias.square().sum(-1)  # type: ignore[operator]
             core.add_penalty(0.5 * self.first_l2 * squares)
         return super().forward(x, edges)
 

@@ -42,19 +42,22 @@ class NodeNetwork(torch_nn.Module):
         undirected one. Gives the network back. Raises InputError where an edge points past the nodes, or the nodes
         have another number of features than the network was built for.
         """
-        sparse = isinstance(features, nn.SparseFeatures)
-        nodes, inputs = (features.entries.targets, features.entries.sources) if sparse else features.shape
+        if isinstance(features, nn.SparseFeatures):
+            nodes, inputs = features.entries.targets, features.entries.sources
+        else:
+            nodes, inputs = features.shape
         if inputs != self.inputs:
             raise core.InputError(f"The nodes have {inputs} features; the network was built for {self.inputs}.")
         if not isinstance(edges, nn.Edges):
             checked = nn.Edges.of(edges, nodes).index
             edges = nn.Edges(checked[:, torch.argsort(checked[1], stable=True)], nodes, nodes)
         self._nodes, self._made = nodes, {"edges": edges}
-        self.edges = edges.index
-        self.features = features.values if sparse else features
-        self.entries = features.entries.index if sparse else None
-        if sparse:
+        self.edges, self.entries = edges.index, None
+        if isinstance(features, nn.SparseFeatures):
             self._made["entries"] = features.entries
+            self.features, self.entries = features.values, features.entries.index
+        else:
+            self.features = features
         return self
 
     def _kept(self, name: str, index: Tensor, sources: int) -> nn.Edges:

@@ -13,8 +13,8 @@ from tutti.nn._edges import Edges
 class Union:
     """The graphs of a batch side by side: real nodes alone, graph after graph.
 
-    edges: between the nodes of the union. graph: edges from each node to its graph, for nn.Readout. real [*own, node]:
-    1 at nodes, 0 behind them; None where all are. graphs: how many a batch holds.
+    edges: between the nodes of the union. graph: edges from each node to its graph, for nn.Readout. graphs: how many
+    a batch holds. real [*own, node]: 1 at nodes, 0 behind them; None where all are.
     Members whose batches hold unequal numbers of nodes are filled up to one length behind their last node (one node
     more at least), and their edges with loops at the last place: these belong to graph number `graphs`, which is left
     out of what `graphs_of` gives. Members that see the same batch share one union.

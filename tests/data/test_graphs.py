@@ -1,0 +1,174 @@
+"""Many graphs: collections, molecules and lists become the same padded arrays; what is odd is named."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tutti import data
+from tutti.core import InputError
+from tutti.data import Graphs, Reading
+
+ONE_FILE = "3\n3 0\n5 1 1\n6 2 0 2\n5 1 1\n2 1\n6 1 1\n6 1 0\n1 0\n5 0\n"
+
+
+def _sample(table: data.Table) -> Graphs:
+    assert isinstance(table.sample, Graphs)
+    return table.sample
+
+
+def _lists() -> list[dict[str, Any]]:
+    return [
+        {"x": np.eye(3)[:, :2], "edge_index": np.array([[0, 1], [1, 2]]), "edge_attr": [0.5, 1.5], "y": 0.3},
+        {"x": np.ones((1, 2)), "edge_index": np.zeros((2, 0), int), "edge_attr": np.zeros(0), "y": 0.7},
+    ]
+
+
+# catalogue: D4
+def test_a_collection_in_one_file(tmp_path: Path) -> None:
+    (tmp_path / "small.txt").write_text(ONE_FILE, encoding="utf8")
+    table = data.read(tmp_path / "small.txt")
+    sample = _sample(table)
+    assert table.target is not None and table.target.tolist() == [0, 1, 0]
+    assert sample.counts.tolist() == [[3, 4], [2, 2], [1, 0]]
+    assert sample.values == ((5, 6),)
+    assert sample.codes[:, :, 0].tolist() == [[1, 2, 1], [2, 2, 0], [1, 0, 0]]
+    assert sample.edges[0].tolist() == [[1, 0], [0, 1], [2, 1], [1, 2]]
+    new = data.encode(table.schema, tmp_path / "small.txt")
+    assert (new.hashes() == table.hashes()).all()
+
+
+# catalogue: T7
+@pytest.mark.parametrize(("name", "graphs", "nodes"), [("MUTAG", 188, 17.9), ("PROTEINS", 1113, 39.1)])
+def test_the_folder_and_the_file_hold_the_same_graphs(
+    shared_data: Path, name: str, graphs: int, nodes: float
+) -> None:
+    folder = _sample(data.read(shared_data / "graphs" / "tu" / f"raw_{name}"))
+    file = _sample(data.read(shared_data / "graphs" / "tu" / f"{name}.txt"))
+    assert len(folder) == len(file) == graphs
+    assert folder.counts[:, 0].mean() == pytest.approx(nodes, abs=0.05)
+    assert sorted(folder.counts.tolist()) == sorted(file.counts.tolist())
+    assert (np.diff(folder.edges[0, : folder.counts[0, 1], 1]) >= 0).all()
+
+
+def test_lists_of_dicts_and_of_torch_geometric_graphs() -> None:
+    Data = pytest.importorskip("torch_geometric.data").Data  # noqa: N806
+
+    table = data.read(_lists())
+    assert table.target is not None and table.target.tolist() == [0.3, 0.7]
+    sample = _sample(table)
+    assert sample.edge_numbers[0, :, 0].tolist() == [0.5, 1.5]
+    tensors = [
+        Data(
+            **{
+                k: torch.as_tensor(np.asarray(v, dtype=np.int64 if k == "edge_index" else np.float32))
+                for k, v in g.items()
+            }
+        )
+        for g in _lists()
+    ]
+    assert (data.read(tensors).hashes() == table.hashes()).all()
+
+
+def test_statistics_are_of_real_nodes_of_training_graphs() -> None:
+    table = data.read(
+        [
+            {"x": [[1.0], [3.0]], "edge_index": [[0], [1]], "y": 1.0},
+            {"x": [[99.0]], "y": 2.0, "edge_index": np.zeros((2, 0), int)},
+        ]
+    )
+    from tutti import models
+
+    network = models.GraphGIN(width=4).build(_sample(table).shape, 1)
+    values = _sample(table).fit(network, np.array([0]))
+    assert values["node_centre"].tolist() == [2.0]
+    assert values["node_scale"].tolist() == [1.0]
+
+
+def test_a_hash_is_blind_to_the_order_of_nodes() -> None:
+    rng = np.random.default_rng(0)
+    x, ends = rng.random((6, 2)).astype(np.float32), rng.integers(0, 6, (2, 9))
+    order = rng.permutation(6)
+    place = np.argsort(order)
+    same = {"x": x[order], "edge_index": place[ends], "y": 0.0}
+    other = {"x": x, "edge_index": np.concatenate([ends[:, 1:], [[0], [5]]], 1), "y": 0.0}
+    table = data.read([{"x": x, "edge_index": ends, "y": 0.0}, same, other])
+    a, b, c = table.hashes()
+    assert a == b != c
+    assert table.alike().tolist() == [0, 0, 2]
+
+
+def test_nodes_that_say_nothing_have_their_degree(shared_data: Path) -> None:
+    table = data.read(shared_data / "graphs" / "tu" / "IMDBMULTI.txt")
+    assert "no-node-features" in {f.kind for f in table.findings}
+    sample = _sample(table)
+    degree = np.bincount(sample.edges[0, : sample.counts[0, 1], 1])
+    known = np.array(sample.values[0])
+    assert (known[sample.codes[0, : len(degree), 0] - 1] == degree).all()
+
+
+# catalogue: T19
+def test_molecules(shared_data: Path) -> None:
+    reading = Reading(smiles="smiles")
+    target = "measured log solubility in mols per litre"
+    table = data.read(
+        shared_data / "molecules" / "delaney-processed.csv", target=target, group="scaffold", reading=reading
+    )
+    sample = _sample(table)
+    assert len(sample) == 1128
+    assert table.group is not None and table.group[2] == "acyclic"
+    assert sample.smiles is not None
+    benzene = data.encode(table.schema, {"smiles": ["c1ccccc1", "CC"]}, reading=reading)
+    small = _sample(benzene)
+    assert small.counts.tolist() == [[6, 12], [2, 2]]
+    assert small.example(0)["labels"] == ["C"] * 6
+    assert small.shape == sample.shape or small.shape.levels == sample.shape.levels
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        (
+            {"smiles": ["CC", "C1CC", None], "y": [1.0, 2.0, 3.0]},
+            {"smiles": "smiles"},
+            r"2 of 3 SMILES.*row 1 \('C1CC'\), row 2",
+        ),
+        (
+            [{"x": [[1.0]], "edge_index": [[0], [1]], "y": 1.0}],
+            {},
+            "Edge 0 of graph 0 in the list names node 1; it has nodes 0–0",
+        ),
+        ([{"x": np.zeros((0, 1)), "edge_index": np.zeros((2, 0), int), "y": 1.0}], {}, "Graph 0 of graphs is empty"),
+        ([{"x": [[1.0]], "edge_index": [0, 1], "y": 1.0}], {}, r"edge_index of graph 0 is no array \[2, edges\]"),
+    ],
+)
+def test_bad_graphs_are_named(source: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        data.read(source, target="y", reading=Reading(**options))
+
+
+def test_bad_molecules_and_empty_graphs_are_left_out_where_asked() -> None:
+    table = data.read(
+        {"smiles": ["CC", "C1CC", "CO"], "y": [1.0, 2.0, 3.0]},
+        target="y",
+        reading=Reading(smiles="smiles", skip=True),
+    )
+    assert table.target is not None and table.target.tolist() == [1.0, 3.0]
+    assert "skipped" in {f.kind for f in table.findings}
+
+
+def test_a_file_cut_short_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cut.txt").write_text(ONE_FILE[:-6], encoding="utf8")
+    with pytest.raises(InputError, match=r"cut\.txt"):
+        data.read(tmp_path / "cut.txt")
+
+
+def test_two_sources_join(tmp_path: Path) -> None:
+    (tmp_path / "small.txt").write_text(ONE_FILE, encoding="utf8")
+    table = data.read(tmp_path / "small.txt")
+    short = _sample(table).take(np.array([2, 1]))
+    both = short.joined(_sample(table))
+    assert both.counts.tolist() == [[1, 0], [2, 2], [3, 4], [2, 2], [1, 0]]
+    assert (both.hashes()[[0, 1]] == both.hashes()[[4, 3]]).all()
