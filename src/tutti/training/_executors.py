@@ -109,7 +109,8 @@ class Group:
         leaves = {name: view.detach().requires_grad_() for name, view in views.items()}
         self._leaves = list(leaves.values())
         self._gradient = gradient
-        self._padding = gradient.new_zeros(*gradient.shape[:-1], gradient.shape[-1] - self.program.layout.used)
+        self._slots = list(self.program.layout.views(gradient).values())
+        self._padding = gradient[..., self.program.layout.used :]
         if self.mode != "vmapped":
             attach(self.body, leaves, self.buffers, self.program.aliases)
 
@@ -160,8 +161,9 @@ class Group:
             loss = loss + term
         total = loss if self.mode == "looped" else loss.sum()
         grads = torch.autograd.grad(total, self._leaves, allow_unused=self._unused, materialize_grads=self._unused)
-        lead = self._gradient.shape[:-1]
-        torch.cat([*(g.reshape(*lead, -1) for g in grads), self._padding], dim=-1, out=self._gradient)
+        # A weight's gradient comes transposed: copied once, into its place; a concatenation would copy it twice.
+        torch._foreach_copy_(self._slots, grads)
+        self._padding.zero_()  # the rules may have written there
         return loss.detach().reshape(-1)
 
     def _forward(self, inputs: tuple[Tensor, ...], key: Tensor, first_row: int) -> tuple[Tensor, list[Tensor]]:

@@ -216,7 +216,10 @@ def prepare(
     alive.logical_and_(torch.isfinite(length + loss))
     if clip is not None:
         gradient.mul_(norm_factor(length[:, None], clip))
-    gradient.masked_fill_(~alive[:, None], 0.0)
+    if gradient.device.type != "cpu":  # asking whether any is dead would wait for the device
+        gradient.masked_fill_(~alive[:, None], 0.0)
+    elif not bool(alive.all()):
+        gradient[~alive] = 0.0
     if l1 is not None:
         gradient.addcmul_(weights.sign(), l1)
 
