@@ -58,7 +58,7 @@ class Setting:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as plain values; `augment`, `flip` and `optimizer` only where they say something."""
-        values = asdict(self)
+        values = dict(vars(self))
         return {k: v for k, v in values.items() if v or k not in ("augment", "flip", "optimizer")}
 
     @classmethod
