@@ -54,7 +54,7 @@ def test_the_folder_and_the_file_hold_the_same_graphs(
 
 
 def test_lists_of_dicts_and_of_torch_geometric_graphs() -> None:
-    Data = pytest.importorskip("torch_geometric.data").Data  # noqa: N806
+    Data = pytest.importorskip("torch_geometric.data").Data
 
     table = data.read(_lists())
     assert table.target is not None and table.target.tolist() == [0.3, 0.7]

@@ -93,7 +93,7 @@ def test_a_graph_without_features_has_its_degrees(tmp_path: Path) -> None:
 
 
 def test_a_torch_geometric_graph_and_a_dict_bring_their_split() -> None:
-    Data = pytest.importorskip("torch_geometric.data").Data  # noqa: N806
+    Data = pytest.importorskip("torch_geometric.data").Data
 
     x, edge_index = torch.rand(5, 3), torch.tensor([[0, 1, 2, 3], [1, 2, 3, 4]])
     masks = [torch.tensor(m) for m in ([1, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 0])]

@@ -40,7 +40,7 @@ class MessagePassing(nn.Module):
         h: Float[Tensor, "*member node feature"],
         edges: Links,
         features: Float[Tensor, "*some edge given"] | None = None,
-        weight: Float[Tensor, "*some edge"] | None = None,
+        weight: Float[Tensor, "*own edge"] | None = None,
     ) -> Float[Tensor, "*member node feature"]:
         edges = as_edges(edges, h)
         if (features is None) != (self.from_edge is None):

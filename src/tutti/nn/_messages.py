@@ -236,7 +236,7 @@ def _blocks(x: Tensor, edges: Edges, axis: int = -3) -> bool:
 
 def for_members(values: Shaped[Tensor, "own ..."], edges: Edges, members: int) -> Shaped[Tensor, "member ..."]:
     """What is known of each of the edges' own graphs, block after block for all members."""
-    if edges.members is None or edges.members == members:
+    if edges.members is None or len(values) == members:
         return values
     return values.repeat(members // edges.members, *(1,) * (values.ndim - 1))
 
