@@ -19,7 +19,8 @@ POOLS = ("sum", "mean", "max")
 class PooledItems(torch_nn.Module):
     """Items through `layers`, then each of the pools, side by side; an empty set gives 0.
 
-    The items come out of a ReLU: places without an item are set to 0 once for all pools, the maximum too.
+    Places without an item hold the set's first item on the way: it changes no maximum, and its share of the mean is 0.
+    So nothing as wide as a layer needs a mask.
     """
 
     stacked: ClassVar[bool] = True
@@ -32,10 +33,15 @@ class PooledItems(torch_nn.Module):
     def forward(
         self, x: Float[Tensor, "*member batch item feature"], present: Bool[Tensor, "*member batch item"]
     ) -> Float[Tensor, "*member batch pooled"]:
-        h = self.layers(x, present).masked_fill(~present.unsqueeze(-1), 0)
-        total = h.sum(-2)
-        made = {"sum": total, "mean": total / present.sum(-1, keepdim=True).clamp(min=1)}
-        return torch.cat([h.amax(-2) if pool == "max" else made[pool] for pool in self.pools], -1)
+        real = present.unsqueeze(-1)
+        h = self.layers(torch.where(real, x, x[..., :1, :]), present)
+        count = present.sum(-1, keepdim=True)
+        share = (present / count.clamp(min=1)).to(h.dtype)
+        mean = (share.unsqueeze(-2) @ h).squeeze(-2)
+        made = {"mean": mean, "sum": mean * count}
+        if "max" in self.pools:
+            made["max"] = h.max(-2).values.masked_fill(count == 0, 0)
+        return torch.cat([made[pool] for pool in self.pools], -1)
 
 
 @dataclass(frozen=True, kw_only=True)

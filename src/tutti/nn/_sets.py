@@ -76,7 +76,12 @@ class AttentionPool(nn.Module):
         present: Bool[Tensor, "*member batch item"] | None = None,
     ) -> Float[Tensor, "*member batch item"]:
         """a: not negative, of sum 1 over the items that are there and 0 elsewhere (0 everywhere in an empty set)."""
-        h = self.enter(_cleared(x, present))
+        return self._weights(_cleared(x, present), present)
+
+    def _weights(
+        self, x: Float[Tensor, "*member batch item feature"], present: Bool[Tensor, "*member batch item"] | None
+    ) -> Float[Tensor, "*member batch item"]:
+        h = self.enter(x)
         if self.gated:
             value, gate = h.chunk(2, -1)
             h = torch.tanh(value) * torch.sigmoid(gate)
@@ -93,8 +98,8 @@ class AttentionPool(nn.Module):
         x: Float[Tensor, "*member batch item feature"],
         present: Bool[Tensor, "*member batch item"] | None = None,
     ) -> Float[Tensor, "*member batch feature"]:
-        a = self.weights(x, present)
-        return (a.unsqueeze(-2) @ _cleared(x, present)).squeeze(-2)
+        x = _cleared(x, present)
+        return (self._weights(x, present).unsqueeze(-2) @ x).squeeze(-2)
 
 
 def rescaled(
