@@ -19,7 +19,7 @@ from tutti.evaluation._problem import Problem
 from tutti.evaluation._ridge import Ridge
 
 SOUND = 4_000  # samples a second from which baselines too look at the log-mel spectrogram
-COMPARISONS = 2e11  # what MiniROCKET may cost: signals · times · channels · features; fewer features beyond
+COMPARISONS = 2e10  # what MiniROCKET may cost: signals · times · features; fewer features beyond
 FEWEST = 84 * 12
 MOST_PAIRS = 4e7  # rows · rows · … of the nearest neighbour's distances: fewer training rows beyond
 BANDS = 8  # of the power spectrum, by octaves
@@ -63,8 +63,7 @@ class Rocket:
         self.quick: Setting = self.start
         short = max(0, 9 - x.shape[-1])  # a kernel has nine taps
         self.x, self.lengths = torch.nn.functional.pad(x, (0, short)), lengths.clamp(min=9)
-        each = x[0].numel() * len(x) / max(1.0, x.shape[1] / 2)
-        self.features = int(min(FEATURES, max(FEWEST, COMPARISONS / each)))
+        self.features = int(min(FEATURES, max(FEWEST, COMPARISONS / (len(x) * x.shape[-1]))))
         self._prepared: dict[bytes, tuple[MiniRocket, Ridge]] = {}
 
     def cost(self, setting: Setting) -> float:

@@ -12,7 +12,7 @@ from torch import Tensor
 FEATURES = 9_996  # 84 kernels of 119 each
 TAPS = 9
 MOST_DILATIONS = 32
-CHUNK = 2**22  # numbers that one kernel gives at once
+CHUNK = 2**19  # numbers that one kernel gives at once
 
 TRIPLES = tuple(combinations(range(TAPS), 3))
 """The 84 kernels: three of nine weights are 2, the others −1, so that the sum is 0."""
@@ -92,21 +92,25 @@ class MiniRocket:
             zip(self.dilations, self.counts, self.channels, self.biases, strict=True)
         ):
             reach = dilation * (TAPS // 2)
-            shifted = _shifted(x, dilation)
-            base = -shifted.sum(0)
+            taps = _taps(x, dilation)
+            base = -sum(taps[1:], taps[0])
             for kernel, triple in enumerate(TRIPLES):
-                y = base + 3 * (shifted[triple[0]] + shifted[triple[1]] + shifted[triple[2]])
-                one: Tensor = y[:, 0] if x.shape[1] == 1 else y[:, groups[kernel]].sum(1)
-                low, high = (reach, lengths - reach) if (number + kernel) % 2 else (0, lengths)
-                size = (lengths - 2 * reach if low else lengths).clamp(min=1)
-                if alike:
-                    one = one[:, low : n - low]
-                    above = [(one > b).sum(1) for b in biases[kernel]]
-                else:
-                    there = (times >= low) & (times < high[:, None])  # type: ignore[index]  # lengths, in both cases
-                    above = [((one > b) & there).sum(1) for b in biases[kernel]]
-                out[:, place : place + count] = torch.stack(above, 1) / size[:, None]
+                group = groups[kernel]
+                y = _of(base, group) + 3 * sum((_of(taps[j], group) for j in triple[1:]), _of(taps[triple[0]], group))
+                inner = (number + kernel) % 2 == 1
+                size = (lengths - 2 * reach if inner else lengths).clamp(min=1)
+                above = y[:, None, reach : n - reach] if inner and alike else y[:, None]
+                above = above > biases[kernel][:, None]
+                if not alike:
+                    low, high = (reach, lengths - reach) if inner else (0, lengths)
+                    above &= ((times >= low) & (times < high[:, None]))[:, None]
+                out[:, place : place + count] = above.sum(-1) / size[:, None]
                 place += count
+
+
+def _of(x: Float[Tensor, "row channel time"], group: Int[np.ndarray, " some"]) -> Float[Tensor, "row time"]:
+    """The sum of these channels."""
+    return x[:, 0] if x.shape[1] == 1 else x[:, group].sum(1)
 
 
 def _dilations(length: int, per_kernel: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -120,14 +124,14 @@ def _dilations(length: int, per_kernel: int) -> tuple[tuple[int, ...], tuple[int
     return tuple(each.tolist()), tuple(counts.tolist())
 
 
-def _shifted(x: Float[Tensor, "row channel time"], dilation: int) -> Float[Tensor, "tap row channel time"]:
+def _taps(x: Float[Tensor, "row channel time"], dilation: int) -> list[Float[Tensor, "row channel time"]]:
     """x at t + (j − 4) · dilation for the nine taps j, zeros outside."""
     reach = dilation * (TAPS // 2)
     wide = torch.nn.functional.pad(x, (reach, reach))
-    return torch.stack([wide[..., j * dilation : j * dilation + x.shape[-1]] for j in range(TAPS)])
+    return [wide[..., j * dilation : j * dilation + x.shape[-1]] for j in range(TAPS)]
 
 
 def _convolved(x: Float[Tensor, "row time"], dilation: int, kernel: int) -> Float[Tensor, "row time"]:
-    shifted = _shifted(x[:, None], dilation)[:, :, 0]
+    taps = [tap[:, 0] for tap in _taps(x[:, None], dilation)]
     a, b, c = TRIPLES[kernel]
-    return 3 * (shifted[a] + shifted[b] + shifted[c]) - shifted.sum(0)
+    return 3 * (taps[a] + taps[b] + taps[c]) - sum(taps[1:], taps[0])
