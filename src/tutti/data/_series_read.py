@@ -129,11 +129,13 @@ def _channels(frame: Frame, reading: Reading, taken: set[str]) -> tuple[str, ...
             raise InputError(f"The column {double[0]!r} is asked to be forecast and to be a time or a key.")
         return names
     aside = {find(frame, name) for name in reading.wishes.drop} | taken
-    found = []
+    kinds: dict[str, Kind] = {}
     for name in (n for n in frame.columns if n not in aside):
         settled = settle(name, frame.columns[name], comma=frame.delimiter == ";")
-        if isinstance(settled.values, Numbers) and settled.column.kind not in (Kind.IDENTIFIER, Kind.CONSTANT):
-            found.append(name)
+        if isinstance(settled.values, Numbers) and settled.column.kind != Kind.CONSTANT:
+            kinds[name] = settled.column.kind
+    # a column that counts the rows is no series to forecast, unless it is the only one
+    found = [name for name, kind in kinds.items() if kind != Kind.IDENTIFIER] or list(kinds)
     if not found:
         raise InputError("No column holds numbers that vary.", fix="Name what to forecast: --forecast COLUMN")
     return tuple(found)
@@ -201,7 +203,7 @@ def _times(frame: Frame, roles: Mapping[str, str]) -> tuple[Shaped[np.ndarray, "
 
 def _by_series(
     frame: Frame, roles: Mapping[str, str], rows: Int[np.ndarray, " some"]
-) -> list[tuple[str, Int[np.ndarray, " some"]]]:
+) -> list[tuple[str, Int[np.ndarray, " _mine"]]]:
     if "series" not in roles:
         return [("", rows)]
     words = as_words(frame.columns[roles["series"]])

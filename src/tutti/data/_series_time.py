@@ -131,7 +131,7 @@ def _places(times: Shaped[np.ndarray, " rows"], clock: Clock) -> Int[np.ndarray,
         passed = (times - times[0]).astype("timedelta64[us]").astype(np.int64) / clock.size
     else:
         passed = (times - times[0]) / clock.size
-    place = np.rint(passed).astype(np.int64)
+    place: np.ndarray = np.rint(passed).astype(np.int64)
     if np.abs(passed - place).max() > 1e-3 or (len(place) > 1 and np.diff(place).min() < 1):
         return None
     return place

@@ -157,7 +157,8 @@ def unfold_channels(
     x: Float[Tensor, "*member series horizon"], channels: int
 ) -> Float[Tensor, "*member batch channel horizon"]:
     """The inverse of fold_channels."""
-    return x.unflatten(-2, (-1, channels))
+    apart: Tensor = x.unflatten(-2, (-1, channels))
+    return apart
 
 
 def check_sizes(**sizes: int) -> None:
