@@ -33,8 +33,8 @@ class Counted:
     """How often each run of parts occurs in each text: [rows, run], sparse. Which runs there are is all that the
     rows have in common here; nothing is fitted.
 
-    Parts are words and signs (`data.Texts`), in runs of 1 and 2; characters in runs of 1 to 4, where most texts are of
-    one or two words. Runs that one text alone has are left out where texts are many: no other row can use them.
+    Parts are words and signs (`data.Texts`), in runs of 1 and 2; characters in runs of 1 to 4, where most texts are
+    of one or two words. Runs that one text alone has are left out where texts are many: no other row can use them.
     """
 
     def __init__(self, sample: Texts) -> None:

@@ -31,8 +31,6 @@ class TextBody(torch_nn.Module):
     def forward(
         self, tokens: Int[Tensor, "*member batch time"], lengths: Int[Tensor, "*member batch"]
     ) -> Float[Tensor, "*member batch out"]:
-        if tokens.device.type == "cpu" and tokens.shape[-1] > 1:  # no text of this batch is longer
-            tokens = tokens[..., : max(1, int(lengths.max()))]
         present = nn.present_tokens(lengths, tokens.shape[-1])
         x = self.embed(tokens if self.words is None else self.words(tokens))
         h = self.trunk(x.masked_fill(~present.unsqueeze(-1), 0), present)
@@ -43,7 +41,7 @@ class TextBody(torch_nn.Module):
 class TextNetwork(torch_nn.Module):
     """body(*front(tokens, lengths)): tokens [*member, batch, time], 0 behind each text's end.
 
-    Law: padding changes nothing, in training neither.
+    Law: padding changes nothing (in training, where the masks of dropout are drawn place by place, it draws others).
     """
 
     stacked: ClassVar[bool] = True
@@ -61,7 +59,7 @@ class TextNetwork(torch_nn.Module):
 
 
 class TextTrunk(torch_nn.Module):
-    """Embeddings [*member, batch, time, width], 0 where no token is, and where tokens are -> [*member, batch, features]."""
+    """Embeddings [*member, batch, time, width], 0 behind a text's end, and where tokens are, to a text's features."""
 
     stacked: ClassVar[bool] = True
     features: int
@@ -99,8 +97,9 @@ class TextModel(Model):
     def build(self, shape: core.TextShape, outputs: int) -> TextNetwork:
         """The network for texts of `shape` and so many outputs; weights come from torch's generator."""
         embed = nn.TokenEmbedding(shape.tokens, self.width, sd=self.width**-0.5)
-        trunk = self.trunk(min(self.window, shape.length))
+        window = min(self.window, shape.length)
+        trunk = self.trunk(window)
         words = nn.WordDropout(share=self.words) if self.dropout and self.words > 0 else None
         drop = nn.Dropout() if self.dropout else None
         body = TextBody(words, embed, drop, trunk, nn.Linear(trunk.features, outputs))
-        return TextNetwork(nn.BothEnds(self.window), body)
+        return TextNetwork(nn.BothEnds(window), body)

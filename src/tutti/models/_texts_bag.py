@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch import nn as torch_nn
@@ -12,8 +13,21 @@ from tutti.models._model import Model
 from tutti.models._texts import TextNetwork
 
 
+class Bias(torch_nn.Module):
+    """x + b, b [*member, feature] from 0."""
+
+    stacked: ClassVar[bool] = True
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.bias = torch_nn.Parameter(torch.zeros(features))
+
+    def forward(self, x: Float[Tensor, "*member batch feature"]) -> Float[Tensor, "*member batch feature"]:
+        return x + self.bias.unsqueeze(-2)
+
+
 class BagBody(torch_nn.Module):
-    """Weighted sum of embeddings, hidden layers, a dense layer."""
+    """Weighted sum of embeddings, then dense layers or a bias."""
 
     stacked: ClassVar[bool] = True
 
@@ -31,28 +45,35 @@ class BagBody(torch_nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class TextBag(Model):
-    """Embeddings of `width` values for words and, hashed into `buckets` slots, runs of 2 … `longest` words.
+    """A learned row for every word and, hashed into `buckets` slots, for every run of 2 … `longest` words.
 
     Each run counts once in a text, weighted by its rarity in the training texts (TF-IDF's idf), all of a text's
-    weights scaled to one length (nn.RunSlots); the sum goes through `hidden` dense layers with ReLU and the last one.
-    Whole runs are dropped in training at the setting's `dropout`. fastText with the weights of TF-IDF.
+    weights scaled to one length (nn.RunSlots). Whole runs are dropped in training at the setting's `dropout`.
+    width 0: the rows are the outputs' own weights, 0 to begin with, and their sum and a bias are the answer: logistic
+    regression on TF-IDF. Else rows of `width` values (fastText's embeddings, but weighted), whose sum goes through
+    `hidden` dense layers with ReLU and a last one.
     """
 
     name: ClassVar[str] = "bag"
     kind: ClassVar[str] = "text"
 
-    width: int = 16
+    width: int = 0
     longest: int = 2
-    buckets: int = 1 << 19
+    buckets: int = 1 << 18
     hidden: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.width < 1 or any(units < 1 for units in self.hidden):
+        if self.width < 0 or any(units < 1 for units in self.hidden):
             raise core.InputError(f"width={self.width}, hidden={self.hidden}.", fix="Use at least 1 each.")
+        if self.hidden and not self.width:
+            raise core.InputError("Hidden layers behind rows of width 0.", fix="Give the rows a width, such as 64.")
 
     def build(self, shape: core.TextShape, outputs: int) -> TextNetwork:
         """The network for texts of `shape` and so many outputs; weights come from torch's generator."""
         front = nn.RunSlots(shape.tokens, buckets=self.buckets, longest=self.longest)
+        if not self.width:
+            bag = nn.SlotBag(front.slot_count, outputs, sd=0.0)
+            return TextNetwork(front, BagBody(bag, Bias(outputs)))
         layers: list[torch_nn.Module] = []
         width = self.width
         for units in self.hidden:

@@ -20,6 +20,7 @@ class ConvolutionTrunk(TextTrunk):
         self.filters = torch_nn.ModuleList(
             nn.Convolution(model.width, model.channels, size, axes=1, padding=size - 1) for size in model.kernels
         )
+        self.kernels = model.kernels
         self.features = model.channels * len(model.kernels)
 
     def forward(
@@ -27,9 +28,9 @@ class ConvolutionTrunk(TextTrunk):
     ) -> Float[Tensor, "*member batch features"]:
         channels, length = x.mT, present.sum(-1)
         found = []
-        for layer in self.filters:
+        for layer, size in zip(self.filters, self.kernels, strict=True):
             h = layer(channels)
-            met = nn.present_tokens(length + layer.kernel[0] - 1, h.shape[-1])
+            met = nn.present_tokens(length + size - 1, h.shape[-1])
             found.append(h.masked_fill(~met.unsqueeze(-2), 0).relu().amax(-1))
         return torch.cat(found, -1)
 
@@ -38,8 +39,8 @@ class ConvolutionTrunk(TextTrunk):
 class TextConvolution(TextModel):
     """`channels` filters of each size in `kernels`, ReLU, maximum over time, a dense layer.
 
-    As in the paper's CNN-rand (kernels 3, 4, 5 with 100 channels each, width 300, dropout 1/2), but for padding on both
-    sides, so that every word meets every place of a filter, and for word dropout.
+    As in the paper's CNN-rand (kernels 3, 4, 5 with 100 channels each, width 300, dropout 1/2), but for padding on
+    both sides, so that every word meets every place of a filter, and for word dropout.
     """
 
     name: ClassVar[str] = "convolution"

@@ -30,7 +30,7 @@ class RecurrentTrunk(TextTrunk):
         if self.pool is not None:
             pooled: Tensor = self.pool(states, present)
             return pooled
-        h = last[0] if isinstance(last, tuple) else last
+        h: Tensor = last[0] if isinstance(last, tuple) else last
         return h[..., -self.ways :, :, :].transpose(-3, -2).flatten(-2)
 
 

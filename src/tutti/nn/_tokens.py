@@ -46,7 +46,7 @@ class BothEnds(nn.Module):
 class WordDropout(nn.Module):
     """In training, each token becomes "unknown" with probability `dropout` · `share` (Iyyer et al. 2015; Gal 2016).
 
-    Tokens behind a text's end stay 0. Draws are made time by time, so that more padding changes none of them.
+    Tokens behind a text's end stay 0.
     """
 
     stacked = True
@@ -62,9 +62,8 @@ class WordDropout(nn.Module):
     def forward(self, tokens: Int[Tensor, "*member batch time"]) -> Int[Tensor, "*member batch time"]:
         if not self.training:
             return tokens
-        by_time = torch.empty(tokens.mT.shape, device=tokens.device)
-        rate = (self.dropout * self.share)[..., None, None]
-        lost = (core.draw_uniform(by_time) < rate).mT & (tokens > 0)
+        like = torch.empty(tokens.shape, device=tokens.device)
+        lost = (core.draw_uniform(like) < (self.dropout * self.share)[..., None, None]) & (tokens > 0)
         return tokens.masked_fill(lost, UNKNOWN)
 
 
@@ -93,7 +92,7 @@ class RunSlots(nn.Module):
     A single token is its own slot. Runs of 2 … `longest` tokens are hashed into `buckets` slots behind those of the
     tokens (Weinberger et al. 2009; Joulin et al. 2017, fastText): x ← 32-bit (x · 0x9E3779B1 + token), then its bits
     are mixed. Runs with unknown tokens count for nothing, nor does the unknown token.
-    weights: `rarity` of the slot (TF-IDF's idf; data.Texts fits it), each text's scaled to the Euclidean length LENGTH.
+    weights: `rarity` of the slot (TF-IDF's idf; data.Texts fits it), each text's scaled to the length LENGTH.
     forward gives slots [*member, batch, run] (−1: none) in falling order, and weights (0 there).
     """
 
@@ -157,8 +156,7 @@ class SlotBag(nn.Module):
     ) -> Float[Tensor, "*member batch width"]:
         if self.training:
             rate = self.dropout[..., None, None]
-            kept = core.draw_uniform(weights.mT).mT >= rate
-            weights = weights * kept / (1 - rate)
+            weights = weights * (core.draw_uniform(weights) >= rate) / (1 - rate)
         table, rows = _flat(self.weight, slots)
         rows, shares = rows.flatten(0, -2), weights.flatten(0, -2).to(table.dtype)
         real = shares != 0
