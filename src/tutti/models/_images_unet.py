@@ -12,8 +12,43 @@ from torch.nn import functional
 
 from tutti import core, nn
 from tutti.models._model import Model
+from tutti.tasks import UNSEEN
 
 NORMS = ("batch", "group", "instance", "none")
+
+
+class RandomCrop(torch_nn.Module):
+    """In training, shows a network for pixels a square crop of each image, at a place drawn anew for every image.
+
+    The answer lies in its place among outputs of tasks.UNSEEN, which a segmentation's loss leaves out. Crops of many
+    images make better batches than a few whole ones of as many pixels: neighbouring pixels say much the same.
+    Images of a side below `size` are shown whole, and so is every image in evaluation.
+    """
+
+    stacked: ClassVar[bool] = True
+
+    def __init__(self, inner: torch_nn.Module, size: int) -> None:
+        super().__init__()
+        self.inner, self.size = inner, size
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        height, width = x.shape[-2:]
+        size = self.size
+        if not self.training or min(height, width) <= size:
+            whole: Tensor = self.inner(x)
+            return whole
+        one = x[..., 0, 0, 0]
+        within = torch.arange(size, device=x.device)
+        rows, columns = (
+            (core.draw_uniform(one) * (side - size + 1)).long()[..., None] + within for side in (height, width)
+        )
+        lead = x.shape[:-2]
+        band = x.gather(-2, rows[..., None, :, None].expand(*lead, size, width))
+        y: Tensor = self.inner(band.gather(-1, columns[..., None, None, :].expand(*lead, size, size))).flatten(-2)
+        place = (rows[..., :, None] * width + columns[..., None, :]).flatten(-2)
+        canvas = y.new_full((*y.shape[:-1], height * width), UNSEEN)
+        full: Tensor = canvas.scatter(-1, place[..., None, :].expand(y.shape), y)
+        return full.view(*y.shape[:-1], height, width)
 
 
 class RandomSymmetry(torch_nn.Module):
@@ -130,7 +165,7 @@ def _block(inputs: int, outputs: int, norm: str, padded: bool) -> torch_nn.Seque
 
 
 def _extended(x: Tensor, rows: int, columns: int) -> Tensor:
-    """x with so many rows and columns more, half on each side: mirrored, or where x is too small its edge repeated."""
+    """x with so many rows and columns more, half on each side: mirrored; where x is too small, its edge repeated."""
     sides = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
     fits = max(sides[:2]) < x.shape[-1] and max(sides[2:]) < x.shape[-2]
     flat = x.reshape(-1, *x.shape[-3:])
@@ -169,7 +204,8 @@ class UNet(Model):
     (the paper's). padded: keep the size (default); without it the paper's network, whose answer is smaller than the
     image: UNet(depth=4, width=64, norm="none", padded=False) with 1 channel and 2 outputs has 31,030,658 weights.
     dropout: whether whole channels are dropped at the bottom (at the setting's `dropout`). symmetry: train on images
-    in random symmetries of the square (RandomSymmetry). contrast: train on other exposures, see Contrast.
+    in random symmetries of the square (RandomSymmetry). contrast: train on other exposures (Contrast). crop: pixels a
+    side of the crops that it trains on (RandomCrop); 0: whole images.
     """
 
     kind: ClassVar[str] = "images"
@@ -182,12 +218,13 @@ class UNet(Model):
     dropout: bool = False
     symmetry: bool = True
     contrast: float = 0.1
+    crop: int = 128
 
     def __post_init__(self) -> None:
-        if self.depth < 1 or self.width < 1 or not self.contrast >= 0:
+        if self.depth < 1 or self.width < 1 or not self.contrast >= 0 or self.crop < 0:
             raise core.InputError(
-                f"depth={self.depth}, width={self.width}, contrast={self.contrast}.",
-                fix="Use at least one level and one channel, and no negative contrast.",
+                f"depth={self.depth}, width={self.width}, contrast={self.contrast}, crop={self.crop}.",
+                fix="Use at least one level and one channel, and nothing negative.",
             )
         if self.norm not in NORMS:
             raise core.unknown("normalisation", self.norm, NORMS)
@@ -206,4 +243,6 @@ class UNet(Model):
         if self.symmetry and self.padded:
             trunk = RandomSymmetry(trunk)
         body = torch_nn.Sequential(Contrast(self.contrast), trunk) if self.contrast else trunk
+        if self.crop and self.padded:
+            body = RandomCrop(body, self.crop)
         return UNetNetwork(nn.ImageInput(shape.channels), body)

@@ -15,6 +15,7 @@ from tutti.training import AnyPopulation, Stream
 
 TRAIN_ROWS = 256  # training rows of each fold on which the training score is measured
 JUDGING_ROWS = 40_000  # validation rows, over all folds, on which settings are judged while training
+TRAIN_PIXELS, JUDGING_PIXELS = 2**20, 2**25  # and where a row has as many targets as an image pixels
 _AT_ONCE = 2**21  # predicted numbers whose scores are computed at once
 _SAMPLE_KEY = 0x5A11
 
@@ -39,8 +40,11 @@ class Jury:
 
     def __init__(self, judge: Judge, streams: Sequence[Stream]) -> None:
         self.judge = judge
-        self._held = [_sample(s.validation, JUDGING_ROWS // len(streams)) for s in streams]
-        self._seen = [s.train[:: max(1, len(s.train) // TRAIN_ROWS)][:TRAIN_ROWS] for s in streams]
+        each = max(1, judge.target[:1].size) if judge.target.ndim > 2 else 1
+        most = max(1, min(JUDGING_ROWS, JUDGING_PIXELS // each) // len(streams))
+        seen = max(1, min(TRAIN_ROWS, TRAIN_PIXELS // each))
+        self._held = [_sample(s.validation, most) for s in streams]
+        self._seen = [s.train[:: max(1, len(s.train) // seen)][:seen] for s in streams]
         self._judged = np.concatenate(self._held)
         found = np.unique(self._judged, return_inverse=True, return_counts=True)
         self.judged_rows, self._places, self._counts = found

@@ -13,6 +13,7 @@ from tutti.core import InputError
 from tutti.tasks._task import Base
 
 UNLABELLED = 255  # the class number of a pixel that says nothing
+UNSEEN = 2.0**126  # the output at a pixel that a network did not look at in this training step (a crop)
 COLOUR = 1 << 24  # added to 0xRRGGBB, so that a colour is told from a grey value
 MOST_CLASSES = 64
 _LAST_INDEX = 63  # up to here a mask's values look like class numbers, beside which 255 means "not labelled"
@@ -26,7 +27,8 @@ class Segmentation(Base):
     Encoded target: uint8 [rows, height, width], class numbers, 255 where a pixel is not labelled: it counts neither
     in the loss nor in any score. Outputs [*member, batch, out, height, width]; predictions are probabilities
     [.., classes, height, width].
-    Loss of a sample: the mean over its labelled pixels of the cross-entropy, plus `dice` times one less the soft Dice
+    Loss of a sample: the mean over its labelled pixels (of those that the network looked at: outputs of exactly
+    UNSEEN lie outside of a training crop) of the cross-entropy, plus `dice` times one less the soft Dice
     coefficient (2 Σ p t + 1)/(Σ p + Σ t + 1) (Milletari, Navab & Ahmadi 2016, with plain sums below the line; 1 is
     added so that an absent class costs nothing): of the second of two classes, else the mean over classes.
     """
@@ -106,7 +108,9 @@ class Segmentation(Base):
         label_smoothing: Float[Tensor, "*member"] | None = None,
     ) -> Float[Tensor, "*member batch"]:
         smoothing = None if label_smoothing is None else label_smoothing[..., None, None, None]
-        labelled = (target != UNLABELLED).to(output.dtype)
+        seen = output.select(-3, 0) != UNSEEN
+        output = torch.where(seen.unsqueeze(-3), output, 0.0)
+        labelled = ((target != UNLABELLED) & seen).to(output.dtype)
         count = labelled.sum((-2, -1)).clamp(min=1)
         if self.outputs == 1:
             score = output.squeeze(-3)
