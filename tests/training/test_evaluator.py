@@ -64,13 +64,13 @@ def test_small_passes_answer_as_one(
 
 
 def test_a_pass_makes_no_more_than_its_limit(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row of 64-100-10 in float64 makes 64 + 100 + 100 + 10 numbers and its place: 2,200 bytes."""
+    """A row of 64-100-10 in float64 keeps 64 + 100 + 10 numbers: 1,392 bytes."""
     population = make("stacked", build=watched_net, settings=SETTINGS[:3])
-    answers(population, monkeypatch, 3 * 7 * 2200)
+    answers(population, monkeypatch, 3 * 7 * 1392)
     assert Watched.seen[2:] == [*[(3, 7)] * 7, (3, 1)]  # the first two measured
-    answers(population, monkeypatch, 3 * 7 * 2200)
+    answers(population, monkeypatch, 3 * 7 * 1392)
     assert Watched.seen == [*[(3, 7)] * 7, (3, 1)]
-    answers(population, monkeypatch, 2 * 2200)
+    answers(population, monkeypatch, 2 * 1392)
     assert Watched.seen == [(members, 1) for _ in ROWS for members in (2, 1)]
 
 

@@ -1,16 +1,14 @@
 """Evaluation: what members answer on any rows, as many rows in one pass as memory allows."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from tutti.core import Setting
 from tutti.training._executors import attach
+from tutti.training._memory import saved_bytes
 from tutti.training._plan import ExecutorName
 from tutti.training._program import Program
 
@@ -95,28 +93,15 @@ class Evaluator:
         return together, max(1, (left if left > 0 else PASS_BYTES) // (together * row))
 
     def _made(self, values: dict[str, Tensor], stream: int, rows: Int[Tensor, " batch"]) -> int:
-        """Bytes of all tensors that one member's pass over these rows makes, inputs included."""
-        with _Made() as made:
-            self._pass(values, self.program.rows(stream, rows))
-        return sum(storage.nbytes() for storage in made.storages.values())
-
-
-class _Made(TorchDispatchMode):
-    """Keeps the storages that operations make, by address."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.storages: dict[int, torch.UntypedStorage] = {}
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        given = {s.data_ptr() for s in _storages((args, kwargs))}
-        self.storages |= {s.data_ptr(): s for s in _storages(result) if s.data_ptr() not in given}
-        return result
-
-
-def _storages(tree: Any) -> list[torch.UntypedStorage]:
-    """The storages of a tree's ordinary tensors."""
-    found = [x for x in tree_leaves(tree) if isinstance(x, Tensor) and x.layout is torch.strided]
-    return [x.untyped_storage() for x in found]
+        """Bytes of one member's inputs and answers on these rows, and of what lies between, as a backward pass would
+        keep it."""
+        inputs = self.program.rows(stream, rows)
+        own = {k: v[0].clone().requires_grad_(v.is_floating_point()) for k, v in values.items()}
+        names = set(self.program.layout.names)
+        weights = {k: v for k, v in own.items() if k in names}
+        attach(self.body, weights, {k: v.detach() for k, v in own.items() if k not in names}, self.program.aliases)
+        known = {v.untyped_storage().data_ptr() for v in (*own.values(), *inputs)}
+        with torch.enable_grad(), saved_bytes(known) as saved:
+            output: Tensor = self.body(*inputs)
+        made = sum(saved.values()) + output.numel() * output.element_size()
+        return made + sum(x.numel() * x.element_size() for x in inputs)

@@ -46,14 +46,14 @@ def measure(program: Program, rules: Iterable[Rule]) -> Need:
     inputs, target, _ = next(program.batches(0, 1))
     rows = min(2, target.shape[1])
     key = torch.zeros(program.streams, dtype=torch.int32, device=weights.device)
-    with _saved_bytes({w.untyped_storage().data_ptr() for w in (weights, *inputs)}) as saved:
+    with saved_bytes({w.untyped_storage().data_ptr() for w in (weights, *inputs)}) as saved:
         group.gradient(tuple(x[:, :rows] for x in inputs), target[:, :rows], None, key)
     given = sum(x[0, 0].numel() * x.element_size() for x in inputs)
     return Need(member=member, row=int(TEMPORARY * sum(saved.values()) / rows) + given)
 
 
 @contextmanager
-def _saved_bytes(known: set[int]) -> Iterator[dict[int, int]]:
+def saved_bytes(known: set[int]) -> Iterator[dict[int, int]]:
     """Collects the storages that autograd saves for the backward pass, by address, but for those already known."""
     found: dict[int, int] = {}
 
