@@ -19,7 +19,7 @@ def about() -> None:
 def palindrome(
     lengths: Annotated[str, typer.Option(help="Shortest and longest sequence, such as 1-10.")] = "1-10",
     seeds: Annotated[int, typer.Option(help="Networks of each kind and rate.")] = 3,
-    steps: Annotated[int, typer.Option(help="Steps of 64 sequences.")] = 2_000,
+    steps: Annotated[int, typer.Option(help="Steps of 64 sequences.")] = 1_200,
     networks: Annotated[str, typer.Option(help="Which ones, with commas between.")] = "rnn,gated,lstm",
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,

@@ -23,7 +23,7 @@ from tutti.tasks import Binary
 from tutti.training import Plan, Population, Problem, Stream
 
 SYMBOLS, HIDDEN, BATCH = 10, 64, 64
-RATES = (3e-3, 1e-2, 3e-2)
+RATES = (3e-3, 1e-2, 2e-2)
 JUDGED = 1_000  # sequences that choose the rate, and as many of each kind that judge
 POINTS = 12  # of a curve
 CLAIM = "Gated networks learn to recognise palindromes; a plain recurrent network stays behind."
@@ -134,7 +134,7 @@ def palindrome(
     networks: Sequence[str] = NETWORKS,
     lengths: tuple[int, int] = (1, 10),
     seeds: int = 3,
-    steps: int = 2_000,
+    steps: int = 1_200,
     rates: Sequence[float] = RATES,
     hidden: int = HIDDEN,
     threads: int = 2,
