@@ -18,7 +18,9 @@ CONFIGS: dict[str, models.Model] = {
     "gru, mean": models.TextLSTM(width=4, hidden=3, cell="gru", pool="mean", dropout=False),
     "lstm, both ends": models.TextLSTM(width=4, hidden=3, pool="last"),
     "transformer": models.TextTransformer(width=8, heads=2, window=9),
-    "transformer, sinusoidal": models.TextTransformer(width=8, heads=2, layers=1, position="sinusoidal", dropout=False),
+    "transformer, sinusoidal": models.TextTransformer(
+        width=8, heads=2, layers=1, position="sinusoidal", dropout=False
+    ),
     "window": models.TextTransformer(width=8, heads=2, layers=1, window=6),
 }
 
@@ -76,7 +78,9 @@ def test_a_stack_is_each_member_alone_and_its_neighbours_do_not_matter(name: str
         with core.random_keys(keys[member]):
             alone = functional_call(body, own, each[member])
         torch.testing.assert_close(stacked[member], alone, rtol=1e-9, atol=1e-12)
-    other = {k: v if k in constants or k.endswith("dropout") else torch.cat([v[:1], -v[1:]]) for k, v in values.items()}
+    other = {
+        k: v if k in constants or k.endswith("dropout") else torch.cat([v[:1], -v[1:]]) for k, v in values.items()
+    }
     assert torch.equal(together(other)[0], stacked[0])
 
 

@@ -94,7 +94,7 @@ def near_pairs(
         met = np.flatnonzero((known[hit] == keys) & (ours.lengths > 0) & (theirs.lengths[hit] > 0))
         candidates.append(np.stack([met, hit[met]], 1))
     pairs = np.unique(np.concatenate(candidates), axis=0)
-    alike = [_jaccard(ours.row(a), theirs.row(b)) >= ALIKE for a, b in pairs]
+    alike = [_jaccard(ours.row(int(a)), theirs.row(int(b))) >= ALIKE for a, b in pairs]
     pairs = pairs[np.array(alike, bool)] if len(pairs) else pairs
     return np.stack([judged[pairs[:, 0]], train[pairs[:, 1]]], 1)
 

@@ -46,6 +46,8 @@ class TextReader:
             return _are_strings(source[0])
         if _are_strings(source):
             return True
+        if isinstance(source, Mapping) and source and all(_is_dataset(part) for part in source.values()):
+            return self.claims(next(iter(source.values())), reading)
         names = _names(source)
         if names is None or len(names) != 2:
             return False
@@ -311,7 +313,7 @@ def _is_labelled(path: Path) -> bool:
     counts = [len(text.split()) for _, text in cut]
     letters = np.mean([sum(c.isalpha() or c.isspace() for c in text) / len(text) for _, text in cut])
     few = len(labels) <= min(MOST_LABELS, len(cut) / 4)
-    return bool(few and len(labels) > 1 and np.mean(counts) >= 3 and len(set(counts)) > 2 and letters > 0.7)
+    return bool(few and len(labels) > 1 and np.mean(counts) >= 3 and len(set(counts)) > 1 and letters > 0.7)
 
 
 def _decoded(path: Path, most: int = -1) -> tuple[str | None, str]:
