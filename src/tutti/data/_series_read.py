@@ -88,6 +88,7 @@ class SeriesReader:
         shape = description["shape"]
         clock = Clock.from_json(description["clock"])
         pieces, findings = _pieces(frame, names, roles, clock, reading.skip)
+        findings = [found for found in findings if found.kind != "no-time"]  # it was said when the model was fitted
         waves = tuple(float(wave) for wave in description["waves"])
         series = _joined(pieces, names, roles, int(shape["window"]), int(shape["horizon"]), clock, waves)
         short = [piece for piece in pieces if len(piece.values) < series.window]

@@ -127,8 +127,8 @@ def _peak(x: Float[np.ndarray, " step"]) -> int | None:
 class WindowRidge:
     """Ridge regression from the window, less its last value, to the future, less the same: NLinear in closed form.
 
-    Channels are standardised by their training steps and share one matrix. α is per training window; there is no
-    intercept, as level and trend are in the window.
+    Channels are standardised by their training steps and share one matrix. α is per training window and channel;
+    there is no intercept, as the level is in the window.
     """
 
     name = "ridge on the window"
@@ -174,7 +174,7 @@ class _Moments:
             square += x.T @ x
             cross += x.T @ y
         values, vectors = np.linalg.eigh(square)
-        return cls(centre, scale, np.maximum(values, 0), vectors, vectors.T @ cross, len(rows))
+        return cls(centre, scale, np.maximum(values, 0), vectors, vectors.T @ cross, len(rows) * len(centre))
 
 
 def _windows(

@@ -16,23 +16,27 @@ from tutti.models._table import check_choice
 
 class SeriesFront(torch_nn.Module):
     """(x − centre)/scale of each channel, missing values become 0: past [*batch, time, channel] -> [*batch, channel,
-    time]; the calendar passes. centre and scale [channel] are fitted by data.Series.fit."""
+    time]. With `calendar` the second input passes, without it is left out. centre and scale [*member, channel] are
+    fitted by data.Series.fit."""
 
     stacked: ClassVar[bool] = True
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, calendar: bool) -> None:
         super().__init__()
+        self.calendar = calendar
         self.register_buffer("centre", torch.zeros(channels))
         self.register_buffer("scale", torch.ones(channels))
 
     def forward(
         self, past: Float[Tensor, "*batch time channel"], calendar: Float[Tensor, "*batch feature"]
-    ) -> tuple[Float[Tensor, "*batch channel time"], Float[Tensor, "*batch feature"]]:
-        standard = (past - self.centre[..., None, None, :]) if self.centre.ndim > 1 else past - self.centre
-        standard = standard / (self.scale[..., None, None, :] if self.scale.ndim > 1 else self.scale)
-        return torch.nan_to_num(standard, nan=0.0).mT.contiguous(), calendar
+    ) -> tuple[Float[Tensor, "..."], ...]:
+        centre, scale = self.centre, self.scale
+        if centre.ndim > 1:
+            centre, scale = centre[:, None, None], scale[:, None, None]
+        standard = torch.nan_to_num((past - centre) / scale, nan=0.0).mT.contiguous()
+        return (standard, calendar) if self.calendar else (standard,)
 
 
 class Units(torch_nn.Module):
@@ -69,11 +73,13 @@ class SeriesBody(torch_nn.Module):
         self.norm = nn.ReversibleNorm(norm)
         self.steps = steps
         outputs = shape.channels * shape.horizon
-        self.calendar = nn.Linear(shape.calendar, outputs, init="zeros") if calendar and shape.calendar else None
+        self.calendar = nn.Linear(shape.calendar, outputs, init="zeros") if calendar else None
         self.units = Units(outputs)
 
     def forward(
-        self, past: Float[Tensor, "*member batch channel time"], calendar: Float[Tensor, "*member batch feature"]
+        self,
+        past: Float[Tensor, "*member batch channel time"],
+        calendar: Float[Tensor, "*member batch feature"] | None = None,
     ) -> Float[Tensor, "*member batch out"]:
         windows, level = self.norm(past)
         ahead = self.steps(windows)
@@ -90,7 +96,7 @@ class SeriesNetwork(torch_nn.Module):
 
     def __init__(self, shape: core.SeriesShape, body: SeriesBody) -> None:
         super().__init__()
-        self.front = SeriesFront(shape.channels)
+        self.front = SeriesFront(shape.channels, body.calendar is not None)
         self.body = body
 
     def forward(
@@ -128,7 +134,8 @@ class SeriesModel(Model):
                 f"A forecast of {shape.horizon} steps of {shape.channels} channels has "
                 f"{shape.horizon * shape.channels} outputs, not {outputs}."
             )
-        return SeriesNetwork(shape, SeriesBody(shape, self.forecaster(shape), norm=self.norm, calendar=self.calendar))
+        waves = self.calendar and shape.calendar > 0
+        return SeriesNetwork(shape, SeriesBody(shape, self.forecaster(shape), norm=self.norm, calendar=waves))
 
 
 class Patches(torch_nn.Module):
