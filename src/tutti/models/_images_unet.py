@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from tutti import core, nn
 from tutti.models._model import Model
-from tutti.tasks import UNSEEN
 
 NORMS = ("batch", "group", "instance", "none")
 
@@ -20,8 +19,8 @@ NORMS = ("batch", "group", "instance", "none")
 class RandomCrop(torch_nn.Module):
     """In training, shows a network for pixels a square crop of each image, at a place drawn anew for every image.
 
-    The answer lies in its place among outputs of tasks.UNSEEN, which a segmentation's loss leaves out. Crops of many
-    images make better batches than a few whole ones of as many pixels: neighbouring pixels say much the same.
+    The answer has one channel more, which tells a segmentation's loss the place of each pixel (row · width + column).
+    Crops of many images make better batches than a few whole ones of as many pixels: neighbours say much the same.
     Images of a side below `size` are shown whole, and so is every image in evaluation.
     """
 
@@ -44,11 +43,9 @@ class RandomCrop(torch_nn.Module):
         )
         lead = x.shape[:-2]
         band = x.gather(-2, rows[..., None, :, None].expand(*lead, size, width))
-        y: Tensor = self.inner(band.gather(-1, columns[..., None, None, :].expand(*lead, size, size))).flatten(-2)
-        place = (rows[..., :, None] * width + columns[..., None, :]).flatten(-2)
-        canvas = y.new_full((*y.shape[:-1], height * width), UNSEEN)
-        full: Tensor = canvas.scatter(-1, place[..., None, :].expand(y.shape), y)
-        return full.view(*y.shape[:-1], height, width)
+        y: Tensor = self.inner(band.gather(-1, columns[..., None, None, :].expand(*lead, size, size)))
+        place = (rows[..., :, None] * width + columns[..., None, :])[..., None, :, :]
+        return torch.cat([y, place.to(torch.promote_types(y.dtype, torch.float32))], dim=-3)
 
 
 class RandomSymmetry(torch_nn.Module):

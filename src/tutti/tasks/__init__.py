@@ -16,7 +16,6 @@ from tutti.tasks._regression import restore as restore
 from tutti.tasks._regression import standardise as standardise
 from tutti.tasks._regression import target_statistics as target_statistics
 from tutti.tasks._segmentation import UNLABELLED as UNLABELLED
-from tutti.tasks._segmentation import UNSEEN as UNSEEN
 from tutti.tasks._segmentation import Segmentation as Segmentation
 from tutti.tasks._task import Task as Task
 from tutti.tasks._task import TaskKind as TaskKind

@@ -13,7 +13,6 @@ from tutti.core import InputError
 from tutti.tasks._task import Base
 
 UNLABELLED = 255  # the class number of a pixel that says nothing
-UNSEEN = 2.0**126  # the output at a pixel that a network did not look at in this training step (a crop)
 COLOUR = 1 << 24  # added to 0xRRGGBB, so that a colour is told from a grey value
 MOST_CLASSES = 64
 _LAST_INDEX = 63  # up to here a mask's values look like class numbers, beside which 255 means "not labelled"
@@ -27,10 +26,11 @@ class Segmentation(Base):
     Encoded target: uint8 [rows, height, width], class numbers, 255 where a pixel is not labelled: it counts neither
     in the loss nor in any score. Outputs [*member, batch, out, height, width]; predictions are probabilities
     [.., classes, height, width].
-    Loss of a sample: the mean over its labelled pixels (of those that the network looked at: outputs of exactly
-    UNSEEN lie outside of a training crop) of the cross-entropy, plus `dice` times one less the soft Dice
-    coefficient (2 Σ p t + 1)/(Σ p + Σ t + 1) (Milletari, Navab & Ahmadi 2016, with plain sums below the line; 1 is
-    added so that an absent class costs nothing): of the second of two classes, else the mean over classes.
+    In training a network may look at a part of an image: its output is then of that part's size, and has one channel
+    more, the place of each pixel in the image (row · width + column).
+    Loss of a sample: the mean over the labelled pixels looked at of the cross-entropy, plus `dice` times one less the
+    soft Dice coefficient (2 Σ p t + 1)/(Σ p + Σ t + 1) (Milletari, Navab & Ahmadi 2016, with plain sums below the
+    line; 1 is added so that an absent class costs nothing): of the second of two classes, else the mean over classes.
     """
 
     name: ClassVar[str] = "segmentation"
@@ -103,14 +103,14 @@ class Segmentation(Base):
 
     def loss(
         self,
-        output: Float[Tensor, "*member batch out height width"],
+        output: Float[Tensor, "*member batch out rows columns"],
         target: Integer[Tensor, "*member batch height width"],
         label_smoothing: Float[Tensor, "*member"] | None = None,
     ) -> Float[Tensor, "*member batch"]:
         smoothing = None if label_smoothing is None else label_smoothing[..., None, None, None]
-        seen = output.select(-3, 0) != UNSEEN
-        output = torch.where(seen.unsqueeze(-3), output, 0.0)
-        labelled = ((target != UNLABELLED) & seen).to(output.dtype)
+        if output.shape[-3] > self.outputs:
+            output, target = _part(output, target)
+        labelled = (target != UNLABELLED).to(output.dtype)
         count = labelled.sum((-2, -1)).clamp(min=1)
         if self.outputs == 1:
             score = output.squeeze(-3)
@@ -158,6 +158,13 @@ class Segmentation(Base):
 
     def _pixels(self, target: UInt8[np.ndarray, "rows height width"]) -> Int[np.ndarray, " classes"]:
         return np.bincount(target.reshape(-1), minlength=256)[: len(self.classes)]
+
+
+def _part(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """The outputs of a part of each image, without their places, and the targets at those places."""
+    place = output.select(-3, -1).detach().long()
+    there = target.flatten(-2).gather(-1, place.flatten(-2)).view(place.shape)
+    return output.narrow(-3, 0, output.shape[-3] - 1), there
 
 
 def _dice_loss(
