@@ -89,3 +89,8 @@ def test_other_families_are_named(name: str, cheap: dict[str, Any], place: Path)
     source = _events(60)
     model = tutti.fit(source, "label", set="id", model=name, **(cheap | {"folds": 2, "epochs": 1}))
     assert model.predict_proba(source).shape == (60, 2)
+    if name == "attention":
+        sample = data.read(source, target="label", reading=data.Reading(set="id")).sample
+        assert isinstance(sample, data.Sets)
+        shown = model.module_.attention(*sample.inputs())
+        assert shown[sample.counts > 1].amax(1).eq(1).all()

@@ -19,7 +19,7 @@ POOLS = ("sum", "mean", "max")
 class PooledItems(torch_nn.Module):
     """Items through `layers`, then each of the pools, side by side; an empty set gives 0.
 
-    Places without an item hold the set's first item on the way: it changes no maximum, and its share of the mean is 0.
+    Places without an item hold the set's first item on the way: no maximum changes, and its share of the mean is 0.
     So nothing as wide as a layer needs a mask.
     """
 
