@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tutti.data._rows_of import take_rows
 LARGEST_SIDE = 128  # to which larger images are brought where the user names no size
 MOST_PIXELS = 2**26  # of one image; a small file may claim to hold more than memory does
 IN_MEMORY = 2**30  # bytes of pixels, above which they lie in a file
+BLOCK = 64  # images that a thread takes at a time
 
 Item = Any  # a path, the bytes of a file, a PIL image, or an array [height, width] or [height, width, channel]
 
@@ -46,6 +48,7 @@ class _Facts:
     grey: bool
     alpha: bool = False
     frames: int = 1
+    turned: bool = False
 
 
 def decode(
@@ -67,7 +70,7 @@ def decode(
     Raises InputError for images that cannot be read, and where none is left.
     """
     with _pillow(), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        heads = list(pool.map(_guarded(_facts), items))
+        heads = _each(pool, _facts, items)
         sound = np.array([isinstance(head, _Facts) for head in heads], dtype=bool)
         facts = [head for head in heads if isinstance(head, _Facts)]
         broken = {i: str(head) for i, head in enumerate(heads) if not isinstance(head, _Facts)}
@@ -76,8 +79,9 @@ def decode(
         size = size or _common_size(facts, largest)
         kept = np.flatnonzero(sound)
         store = _Store((len(kept), channels, *size))
-        fill = _guarded(lambda place: _fill(store.array, place, items[kept[place]], channels, size))
-        failed = {i: str(why) for i, why in enumerate(pool.map(fill, range(len(kept)))) if why is not None}
+        chosen = kept.tolist()
+        fill = lambda place: _fill(store.array[place], items[chosen[place]], facts[place], size)  # noqa: E731
+        failed = {i: str(why) for i, why in enumerate(_each(pool, fill, range(len(kept)))) if why is not None}
     broken |= {int(kept[i]): why for i, why in failed.items()}
     _refuse_broken(broken, names, skip, total=len(items))
     pixels = store.rows()
@@ -101,16 +105,19 @@ def _pillow():  # type: ignore[no-untyped-def]  # a context without a value
         yield
 
 
-def _guarded(run: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """`run`, giving back what it raises: decoders raise errors of every kind."""
+def _each(pool: ThreadPoolExecutor, run: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """`run` of every item, or what it raises: decoders raise errors of every kind. Threads take many at a time."""
 
-    def guarded(item: Any) -> Any:
-        try:
-            return run(item)
-        except Exception as error:
-            return error
+    def block(first: int) -> list[Any]:
+        found: list[Any] = []
+        for item in items[first : first + BLOCK]:
+            try:
+                found.append(run(item))
+            except Exception as error:
+                found.append(error)
+        return found
 
-    return guarded
+    return list(chain.from_iterable(pool.map(block, range(0, len(items), BLOCK))))
 
 
 def _opened(item: Item) -> Any:
@@ -130,7 +137,8 @@ def _opened(item: Item) -> Any:
     return item.copy()
 
 
-_SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that swap height and width
+_ORIENTATION = 0x0112  # the EXIF tag
+_SIDEWAYS = (5, 6, 7, 8)  # its values that swap height and width
 
 
 def _facts(item: Item) -> _Facts:
@@ -140,31 +148,34 @@ def _facts(item: Item) -> _Facts:
             raise ValueError(f"{width:,} × {height:,} pixels are more than the limit of {MOST_PIXELS:,}")
         if not width * height:
             raise ValueError("no pixels")
-        if image.getexif().get(0x0112) in _SIDEWAYS:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        if orientation in _SIDEWAYS:
             width, height = height, width
         grey = image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
         alpha = image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info
-        return _Facts(height, width, grey, alpha, getattr(image, "n_frames", 1))
+        return _Facts(height, width, grey, alpha, getattr(image, "n_frames", 1), orientation != 1)
 
 
-def _fill(store: np.ndarray, place: int, item: Item, channels: int, size: tuple[int, int]) -> None:
-    """Decodes one image into its row of the store."""
+def _fill(row: np.ndarray, item: Item, facts: _Facts, size: tuple[int, int]) -> None:
+    """Decodes one image into its row [channel, height, width] of the store."""
     from PIL import Image, ImageOps
 
     height, width = size
+    mode = "L" if len(row) == 1 else "RGB"
     with _opened(item) as opened:
-        opened.draft("L" if channels == 1 else "RGB", (2 * width, 2 * height))  # JPEG alone: decodes a smaller one
-        image = ImageOps.exif_transpose(opened)
+        opened.draft(mode, (2 * width, 2 * height))  # JPEG alone: decodes a smaller one
+        image = ImageOps.exif_transpose(opened) if facts.turned else opened
         if image.mode.startswith("I") or image.mode == "F":
             image = _from_deep(image)
-        if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        if facts.alpha:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255, 255)), image)
-        image = image.convert("L" if channels == 1 else "RGB")
+        if image.mode != mode:
+            image = image.convert(mode)
         if image.size != (width, height):
             image = image.resize((width, height), Image.Resampling.BILINEAR)
         array = np.asarray(image)
-    store[place] = array[None] if channels == 1 else array.transpose(2, 0, 1)
+    row[:] = array[None] if len(row) == 1 else array.transpose(2, 0, 1)
 
 
 def _from_deep(image: Any) -> Any:
