@@ -285,9 +285,7 @@ def step_times(steps: int, repeats: int, threads: int) -> list[str]:
 def main() -> None:
     parser = arguments(__doc__ or "", repeats=3)
     parser.add_argument("--steps", type=int, default=40, help="training steps of a turn; 0 leaves the timing out")
-    parser.add_argument(
-        "--digits", type=int, default=600, help="seconds of each fit of the digits; 0 leaves them out"
-    )
+    parser.add_argument("--digits", type=int, default=600, help="seconds of a fit of the digits; 0 leaves them out")
     parser.add_argument("--ucr", type=int, default=600, help="seconds of each fit of a UCR set; 0 leaves them out")
     parser.add_argument("--sets", nargs="*", default=list(SETS), help="which UCR sets")
     given = parser.parse_args()

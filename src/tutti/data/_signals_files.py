@@ -74,7 +74,7 @@ def read_recordings(files: Sequence[Path], *, skip: bool) -> tuple[list[Sound], 
     if not skip or not sounds:
         raise InputError(
             f"{len(wrong):,} of {len(files):,} recordings cannot be read. {told}",
-            fix="skip=True (--skip) leaves them out." if sounds else None,
+            fix="skip=True (--skip) leaves them out." if sounds else "",
         )
     message = f"{len(wrong):,} of {len(files):,} recordings cannot be read and are left out. {told}"
     return sounds, kept, [Finding(kind="unreadable-files", where="files", message=message)]
@@ -109,13 +109,15 @@ def resample(x: Num[np.ndarray, "channel time"], rate: int, wanted: int) -> Num[
     """Polyphase resampling (scipy.signal.resample_poly, its Kaiser window) by the ratio of the two rates."""
     if rate == wanted:
         return x
-    from scipy.signal import resample_poly  # heavy: only here
+    from scipy.signal import resample_poly  # type: ignore[attr-defined]  # heavy: only here
 
     common = gcd(rate, wanted)
     return _as(resample_poly(x.astype(np.float64), wanted // common, rate // common, axis=1), x.dtype)
 
 
 def _as(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """x as this type; what becomes 16-bit sound is rounded and clipped."""
     if dtype == np.int16:
-        return np.clip(np.rint(x), -(2**15), 2**15 - 1).astype(np.int16)
-    return x.astype(dtype)
+        x = np.clip(np.rint(x), -(2**15), 2**15 - 1)
+    same: np.ndarray = x.astype(dtype)
+    return same

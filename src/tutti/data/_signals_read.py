@@ -17,7 +17,7 @@ from tutti.data._signals_files import holds_recordings, is_recording, list_recor
 from tutti.data._signals_text import Written, read_rows, read_ts
 from tutti.data._sources import as_array
 
-Signal = Num[np.ndarray, "channel time"]
+Signal = Num[np.ndarray, "_channel _time"]  # each its own length
 SAMPLES = ("x", "signals", "data")  # names of the signals in a dict or .npz, in any case
 LABEL = "label"
 
@@ -274,7 +274,7 @@ def _filled(signals: Sequence[Signal], *, skip: bool) -> tuple[list[Signal], lis
     if empty and (not skip or not full):
         raise InputError(
             f"{len(empty)} signals have no value at all: signal {empty[0]} is the first.",
-            fix="skip=True (--skip) leaves them out." if full else None,
+            fix="skip=True (--skip) leaves them out." if full else "",
         )
     if empty:
         message = f"{len(empty)} signals have no value at all and are left out (signal {empty[0]} is the first)."
@@ -294,4 +294,5 @@ def _bridged(channel: np.ndarray, hole: np.ndarray) -> np.ndarray:
     there = np.flatnonzero(~hole)
     if not len(there):
         return np.zeros_like(channel)
-    return np.interp(np.arange(len(channel)), there, channel[there]).astype(channel.dtype)
+    filled: np.ndarray = np.interp(np.arange(len(channel)), there, channel[there])
+    return filled.astype(channel.dtype)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from tutti.core import InputError
 
-Signal = Float[np.ndarray, "channel time"]
+Signal = Float[np.ndarray, "_channel _time"]  # each its own length
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -76,6 +76,7 @@ def _decode(path: Path, data: bytes, tag: int, channels: int, rate: int, bits: i
     data = data[: len(data) // frame * frame]
     if not data:
         raise InputError(f"{path.name} holds no samples.")
+    flat: np.ndarray
     if tag == _FLOAT:
         flat = np.frombuffer(data, f"<f{bits // 8}").astype(np.float32)
         if not np.isfinite(flat).all():

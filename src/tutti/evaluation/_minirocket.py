@@ -35,7 +35,7 @@ class MiniRocket:
     dilations: tuple[int, ...]
     counts: tuple[int, ...]  # biases of each kernel, by dilation
     channels: tuple[tuple[Int[np.ndarray, " _some"], ...], ...]  # by dilation, by kernel
-    biases: tuple[Float[Tensor, "kernel bias"], ...]  # by dilation
+    biases: tuple[Float[Tensor, "kernel _bias"], ...]  # by dilation
 
     @classmethod
     def fit(
