@@ -16,6 +16,7 @@ from tutti.data._series_time import Clock, calendar
 from tutti.tasks import Affine
 
 MOST_SHOWN = 192  # steps of the past in an example
+KEPT_BYTES = 2**28  # up to which windows that jump are laid out in memory, which is quicker than reading them
 MEANINGLESS = 0.5  # of the training rows look at what they are judged by: from here a given split is refused
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd: it has an inverse among the 64-bit numbers
 
@@ -45,7 +46,8 @@ class Windows:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Series(Sample):
-    """Windows of one or many series on even steps, cut out of one table when they are asked for: nothing is copied.
+    """Windows of one or many series on even steps, cut out of one table: views of it where each begins a step after
+    the one before, else small copies, or core.Rows.
 
     values [step, channel]: the series one behind the other, float32, raw; gaps carry the last value on. starts: the
     first step of each row's window; its target are the steps start + window … start + window + horizon − 1. times:
@@ -81,9 +83,11 @@ class Series(Sample):
 
     def inputs(self) -> tuple[Tensor | Rows, ...]:
         windows = Windows(torch.from_numpy(self.values), self.starts, self.window)
-        view = windows.view()
-        last = calendar(self.times[self.starts + self.window - 1], self.waves)
-        return windows if view is None else view, torch.from_numpy(last)
+        past: Tensor | Rows | None = windows.view()
+        if past is None:
+            small = len(self) * self.window * self.values.shape[1] * self.values.itemsize <= KEPT_BYTES
+            past = windows.read(np.arange(len(self))) if small else windows
+        return past, torch.from_numpy(calendar(self.times[self.starts + self.window - 1], self.waves))
 
     @property
     def futures(self) -> Float[np.ndarray, "rows out"]:
