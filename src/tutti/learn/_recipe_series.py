@@ -10,8 +10,8 @@ from tutti.tasks import TaskKind
 def recipe(shape: SeriesShape, rows: int, kind: TaskKind) -> Recipe:
     """The recipe for so many training windows.
 
-    RLinear: one dense layer on windows brought to mean 0 and standard deviation 1. On ETTh1 (96 steps ahead) it left
-    networks with hidden layers behind, which fit the windows and not the future; see benchmarks/forecasting.py.
+    RLinear: one dense layer on windows brought to mean 0 and standard deviation 1. On the validation months of ETTh1
+    (96 steps ahead) its MSE was 0.670, with a hidden layer beside it 0.683 (docs/LOG.md).
     """
     return Recipe(
         model=SeriesLinear(),
