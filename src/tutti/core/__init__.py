@@ -32,6 +32,7 @@ from tutti.core._setting import Setting as Setting
 from tutti.core._shapes import SHAPES as SHAPES
 from tutti.core._shapes import GraphShape as GraphShape
 from tutti.core._shapes import ImageShape as ImageShape
+from tutti.core._shapes import LanguageShape as LanguageShape
 from tutti.core._shapes import NodeShape as NodeShape
 from tutti.core._shapes import SeriesShape as SeriesShape
 from tutti.core._shapes import SetShape as SetShape

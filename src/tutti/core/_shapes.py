@@ -71,6 +71,17 @@ class TextShape(Shape):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LanguageShape(Shape):
+    """Of windows of running text: how many tokens there are, and how many follow each other in what a network looks
+    back on. A window has `length` + 1 tokens: each but the first is predicted from those before it."""
+
+    kind: ClassVar[str] = "language"
+
+    tokens: int
+    length: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class GraphShape(Shape):
     """Of many graphs: numbers of a node and of an edge, and the largest numbers of nodes and edges in one.
 
@@ -129,7 +140,17 @@ class SeriesShape(Shape):
 
 SHAPES: dict[str, type[Shape]] = {
     shape.kind: shape
-    for shape in (TableShape, ImageShape, SignalShape, TextShape, GraphShape, NodeShape, SetShape, SeriesShape)
+    for shape in (
+        TableShape,
+        ImageShape,
+        SignalShape,
+        TextShape,
+        LanguageShape,
+        GraphShape,
+        NodeShape,
+        SetShape,
+        SeriesShape,
+    )
 }
 
 

@@ -9,6 +9,8 @@ from tutti.data._fit import fit_front as fit_front
 from tutti.data._graphs import Graphs as Graphs
 from tutti.data._images import Images as Images
 from tutti.data._images_overlay import overlay as overlay
+from tutti.data._language import Prose as Prose
+from tutti.data._language_read import is_prose as is_prose
 from tutti.data._leaks import LeakReport as LeakReport
 from tutti.data._leaks import find_leaks as find_leaks
 from tutti.data._mapped import MappedRows as MappedRows

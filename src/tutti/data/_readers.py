@@ -6,6 +6,7 @@ from typing import Any
 from tutti.core import InputError, unknown
 from tutti.data._graphs_read import GraphReader
 from tutti.data._images_reader import ImageReader
+from tutti.data._language_read import ProseReader
 from tutti.data._nodes_read import NodeReader
 from tutti.data._reading import Reading
 from tutti.data._sample import Reader
@@ -19,6 +20,7 @@ READERS: dict[str, Reader] = {
     NodeReader.kind: NodeReader(),  # archives and dicts with edges, before those with arrays alone
     ImageReader.kind: ImageReader(),
     TextReader.kind: TextReader(),
+    ProseReader.kind: ProseReader(),  # never guessed
     SetReader.kind: SetReader(),  # lists of arrays of unequal length and one width
     SeriesReader.kind: SeriesReader(),  # never guessed
     SignalReader.kind: SignalReader(),  # .ts, WAV, float arrays of three axes that are no images, lists of [time]
@@ -27,7 +29,7 @@ READERS: dict[str, Reader] = {
 
 _ASKED = {
     "text": "text",
-    "generate": "text",
+    "generate": "language",
     "set": "sets",
     "edges": "nodes",
     "smiles": "graphs",

@@ -25,14 +25,16 @@ class Wishes:
 class Reading:
     """What the user said about how to read; None and False leave it to the readers.
 
-    data: the kind of data ("table", "images", "signals", "text", "graphs", "nodes", "sets"), where the guess is
-        wrong. header, delimiter: of text files.
+    data: the kind of data ("table", "images", "signals", "text", "graphs", "nodes", "sets", "series",
+        "language"), where the guess is wrong. header, delimiter: of text files.
     text: the column that holds the texts. set: the column that says to which set a row belongs.
     edges: the edges of one graph whose nodes the source lists: a file, a frame or an array [2, edges].
     smiles: the column that holds molecules. masks: the folder (or array) of the masks of images.
     target_from: a pattern of file names, such as "{label}_{speaker}_*.wav"; its names become columns.
     forecast: the column(s) of a time series to forecast ("all": every column of numbers); horizon: how many steps
-        ahead; window: steps looked back on; parts: how many steps train, validate and test, one after the other.
+        ahead; window: steps looked back on; parts: how many steps (of a language model:
+        characters) train, validate and test, one after the other. test_size: the share of a text at whose end its
+        language model is judged.
     generate: a language model of the text. vocabulary: how many tokens; unit: "word", "wordpiece", "bpe" or
         "character". size: (height, width) to which images are brought. length: the most tokens of a text, samples
         of a signal or items of a set that are kept. rate: samples a second to which signals are brought.
@@ -53,6 +55,7 @@ class Reading:
     horizon: int | None = None
     window: int | None = None
     parts: Sequence[int] | None = None
+    test_size: float | None = None
     generate: bool = False
     vocabulary: int | None = None
     unit: str | None = None

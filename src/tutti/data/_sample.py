@@ -76,6 +76,11 @@ class Sample(ABC):
         """An id for each sample, equal where our own splits must keep samples on one side; None: equal hashes."""
         return None
 
+    def units(self) -> Int[np.ndarray, " rows"] | None:
+        """A number for each sample, equal for those that intervals must draw together: blocks of one long text.
+        None: each stands for itself."""
+        return None
+
     @property
     def gap(self) -> int:
         """Stamps that must lie between rows that train and later ones that judge them: where futures overlap."""

@@ -278,17 +278,17 @@ def _claims_path(path: Path) -> bool:
     return _is_two_columns(path)
 
 
-def _suffix(path: Path) -> str:
+def suffix(path: Path) -> str:
     return Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
 
 
 def _is_two_columns(path: Path) -> bool:
     """Whether a delimited file has two named columns, one of them free text."""
-    if _suffix(path) not in (".csv", ".tsv"):
+    if suffix(path) not in (".csv", ".tsv"):
         return False
     import csv
 
-    head = _decoded(path, HEAD)[0]
+    head = decoded(path, HEAD)[0]
     if head is None:
         return False
     sign = "\t" if "\t" in head.splitlines()[0] else ","
@@ -300,9 +300,9 @@ def _is_two_columns(path: Path) -> bool:
 
 def _is_labelled(path: Path) -> bool:
     """Whether the lines of a file are a label and a text: few different first words, texts of many lengths."""
-    if not path.is_file() or _suffix(path) in _TABLES:
+    if not path.is_file() or suffix(path) in _TABLES:
         return False
-    head, _ = _decoded(path, HEAD)
+    head, _ = decoded(path, HEAD)
     if head is None:
         return False
     lines = [line for line in head.split("\n")[:-1] if line.strip()] or head.split("\n")
@@ -316,7 +316,7 @@ def _is_labelled(path: Path) -> bool:
     return bool(few and len(labels) > 1 and np.mean(counts) >= 3 and len(set(counts)) > 1 and letters > 0.7)
 
 
-def _decoded(path: Path, most: int = -1) -> tuple[str | None, str]:
+def decoded(path: Path, most: int = -1) -> tuple[str | None, str]:
     """The text of a file (None where it holds zero bytes) and its encoding: UTF-8, else Windows-1252 or Latin-1."""
     with open_plain(path) as file:
         content = file.read(most)
@@ -335,13 +335,13 @@ def _decoded(path: Path, most: int = -1) -> tuple[str | None, str]:
 
 def _is_plain(path: Path) -> bool:
     """A file of lines without columns."""
-    return path.is_file() and _suffix(path) == SUFFIX
+    return path.is_file() and suffix(path) == SUFFIX
 
 
 def _lines(path: Path, reading: Reading, *, labelled: bool) -> Found:
     """Lines of a label and a text. The target is called "label"; fastText's prefix "__label__" is left out.
     labelled False: lines of a text each."""
-    text, encoding = _decoded(path)
+    text, encoding = decoded(path)
     assert text is not None
     told = []
     if encoding not in ("UTF-8", "UTF-16"):
@@ -391,7 +391,7 @@ def _folder(path: Path, reading: Reading) -> Found:
     for part, classes in parts.items():
         for label, files in classes.items():
             for file in files:
-                text, _ = _decoded(file)
+                text, _ = decoded(file)
                 if text is None:
                     raise InputError(f"{file} is not a text: it holds zero bytes.", fix="Take it out of the folder.")
                 for name, value in zip(columns, (text, label, file.name, PARTS[part.lower()]), strict=True):

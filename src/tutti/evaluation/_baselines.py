@@ -124,8 +124,8 @@ def _final_rows(splits: Splits) -> np.ndarray:
 
 def _trivial(problem: Problem, out_of_fold: bool) -> Baseline:
     began, splits = perf_counter(), problem.splits
-    parts = [problem.constant(fold.train, len(fold.validation)) for fold in splits.folds]
-    test = problem.constant(_final_rows(splits), len(splits.test)) if len(splits.test) else None
+    parts = [problem.constant(fold.train, fold.validation) for fold in splits.folds]
+    test = problem.constant(_final_rows(splits), splits.test) if len(splits.test) else None
     return Baseline(
         name="trivial", settings={}, cv_score=_fold_mean(problem, parts),
         out_of_fold=_gather(splits, parts) if out_of_fold else None, test=test, seconds=perf_counter() - began,

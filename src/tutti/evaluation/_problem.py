@@ -8,6 +8,7 @@ from jaxtyping import Float, Int, Num
 
 from tutti.core import InputError, Splits
 from tutti.metrics import Kind, Metric, metric_of
+from tutti.tasks import token_shares
 
 
 class Clock:
@@ -57,7 +58,7 @@ class Problem:
 
     def judge(self, rows: np.ndarray, prediction: np.ndarray) -> tuple[float, float]:
         """(metric, minus the loss), both the higher the better: the loss breaks ties of accuracy."""
-        loss = metric_of("mse" if self.kind == "regression" else "log_loss")
+        loss = metric_of({"regression": "mse", "language": "nats"}.get(self.kind, "log_loss"))
         target, mass = self.target[rows], self.mass(rows)
         value = self.metric.function(target, prediction, mass)
         signed = value if self.metric.higher_is_better else -value
@@ -83,8 +84,13 @@ class Problem:
             return np.asarray(counts / max(1.0, counts.sum()))
         return np.asarray(np.average(target.reshape(len(rows), -1), axis=0, weights=self.mass(rows)))
 
-    def constant(self, rows: np.ndarray, count: int) -> np.ndarray:
-        """`trivial` for so many rows: [count, value], of a segmentation [count, classes, height, width]."""
+    def constant(self, rows: np.ndarray, judged: np.ndarray) -> np.ndarray:
+        """`trivial` for the judged rows: [judged, value], of a segmentation [judged, classes, height, width]. Of a
+        language the surprise at each of their tokens, by how often it occurs in the rows."""
+        count = len(judged)
+        if self.kind == "language":
+            shares = token_shares(self.target[rows], int(self.target.max()) + 1)
+            return np.asarray(-np.log(shares)[self.target[judged][:, 1:]], np.float32)
         value = self.trivial(rows)
         if self.kind != "segmentation":
             return np.tile(value, (count, 1))

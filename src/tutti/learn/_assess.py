@@ -333,7 +333,7 @@ def _details(
         details["optimism"] = searched.to_json()
     if task.kind == "regression":
         details["residuals"] = residual_curve(target, judged.prediction).to_json()
-    else:
+    elif task.kind != "language":
         details["calibration"] = calibration_curve(target, judged.prediction).to_json()
         if target.ndim == 1:
             details["confusion"] = confusion(target, judged.prediction).tolist()

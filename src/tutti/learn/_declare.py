@@ -133,13 +133,13 @@ def _splits(
 ) -> tuple[Splits, list[Finding]]:
     classes = isinstance(task, Binary | Multiclass)
     size = TEST_SIZE if options.test_size is None else float(options.test_size)
-    return declare_splits(
+    splits, found = declare_splits(
         table.rows,
         target=target if classes else None,
         classes=task.classes if classes else (),
         test_size=size,
         test_rows=test_rows,
-        folds=_folds(table, options),
+        folds=_folds(table, options, test_rows),
         groups=table.group,
         time=table.time,
         series=table.series,
@@ -147,16 +147,18 @@ def _splits(
         seed=options.seed,
         duplicates=table.alike() if table.group is None and table.time is None else None,
     )
+    units = None if table.sample is None else table.sample.units()
+    return splits if units is None or splits.unit != "row" else replace(splits, unit="block", units=units), found
 
 
-def _folds(table: Table, options: Options) -> Any:
+def _folds(table: Table, options: Options, test_rows: np.ndarray | None) -> Any:
     """How many folds, or the folds themselves: those that were asked for, else the one that the source brings."""
     if not isinstance(options.folds, Integral):
         return options.folds
     if table.validation is None:
         return int(options.folds)
-    apart = table.validation if table.test is None else np.concatenate([table.validation, table.test])
-    return [(np.setdiff1d(np.arange(table.rows), apart), table.validation)]
+    apart = [rows for rows in (table.validation, table.test, test_rows) if rows is not None]
+    return [(np.setdiff1d(np.arange(table.rows), np.concatenate(apart)), table.validation)]
 
 
 def _weights(
@@ -200,7 +202,8 @@ def _with_test(table: Table, options: Options) -> tuple[Table, np.ndarray | None
     """The table with the rows of a separate test source behind it, and their numbers; or those that the source
     itself sets apart."""
     if options.test is None:
-        return table, table.test if options.test_size is None else None
+        honoured = options.test_size is None or table.kind == "language"  # whose reader has cut by that share itself
+        return table, table.test if honoured else None
     test = encode(table.schema, options.test, target=True, reading=options.reading)
     joined: dict[str, Any] = {}
     for name in ("numbers", "codes", "target", "time", "group", "series", "weight"):

@@ -70,7 +70,7 @@ def _example(declared: Declared, row: int, prediction: np.ndarray, loss: float, 
             "truth": [c for c, y in zip(task.classes, target, strict=True) if y],
             "answer": [c for c, p in zip(task.classes, prediction, strict=True) if p >= 0.5],
         }
-    elif task.kind != "segmentation":
+    elif task.kind not in ("segmentation", "language"):
         found |= {"truth": _values(target), "answer": _values(prediction)}
     return found
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tutti.core import Fold, InputError, Setting, Splits
+from tutti.data import is_prose
 from tutti.learn._declare import Declared
 from tutti.learn._ladder import Choice
 from tutti.learn._options import GIVEN, Options
@@ -30,7 +31,7 @@ def write_declared(run: Run, declared: Declared, options: Options, source: Any) 
     run.write_json(
         "config.json",
         {
-            "source": _kept_path(run, source) if isinstance(source, str | Path) else None,
+            "source": _kept_path(run, source) if isinstance(source, str | Path) and not is_prose(source) else None,
             "source_name": declared.table.source,
             "data": declared.table.fingerprint,
             "options": plain,

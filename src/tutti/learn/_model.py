@@ -88,8 +88,8 @@ class Model:
 
     def predict_proba(self, source: Any) -> Float[np.ndarray, "rows classes"]:
         """Probabilities, one column per class in the order of `classes_`."""
-        if self.task.kind == "regression":
-            raise InputError("A regression has no probabilities.", fix="Use predict.")
+        if self.task.kind in ("regression", "language"):
+            raise InputError(f"A {self.task.kind} task has no classes to give probabilities for.", fix="Use predict.")
         return self.predict_raw(source)
 
     def evaluate(self, source: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from tutti.core import ImageShape, InputError, Shape
 from tutti.learn import (
     _recipe_graphs,
     _recipe_images,
+    _recipe_language,
     _recipe_nodes,
     _recipe_segmentation,
     _recipe_series,
@@ -22,6 +23,7 @@ RECIPES: dict[str, Choose] = {
     "signals": _recipe_signals.recipe,
     "sets": _recipe_sets.recipe,
     "text": _recipe_text.recipe,
+    "language": _recipe_language.recipe,
     "nodes": _recipe_nodes.recipe,
     "graphs": _recipe_graphs.recipe,
 }

@@ -25,7 +25,7 @@ def written(
     flat = answers.reshape(len(raw), -1)
     head = ["prediction"] if flat.shape[1] == 1 else [f"prediction_{n}" for n in task.names]
     columns = [flat]
-    if task.kind != "regression":
+    if task.kind not in ("regression", "language"):
         head += [f"probability_{c}" for c in task.classes]
         columns.append(raw)
     return head, ([x for part in row for x in part] for row in zip(*columns, strict=True)), len(raw)

@@ -23,7 +23,7 @@ from tutti.metrics._pixels import (
     wrong_pixels,
 )
 
-Kind = Literal["regression", "binary", "multiclass", "multilabel", "segmentation"]
+Kind = Literal["regression", "binary", "multiclass", "multilabel", "segmentation", "language"]
 Columns = Callable[[np.ndarray, np.ndarray, np.ndarray], Iterator[np.ndarray]]
 Finish = Callable[[np.ndarray], np.ndarray]
 
@@ -31,6 +31,7 @@ _CLASSES: tuple[Kind, ...] = ("binary", "multiclass")
 _LABELS: tuple[Kind, ...] = ("binary", "multiclass", "multilabel")
 _VALUES: tuple[Kind, ...] = ("regression",)
 _PIXELS: tuple[Kind, ...] = ("segmentation",)
+_TOKENS: tuple[Kind, ...] = ("language",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,8 @@ class Metric:
     Targets and predictions stand in the formats of the tasks: class numbers [rows] with probabilities
     [rows, K] (binary: K = 2); 0/1 [rows, K] with probabilities [rows, K] (multilabel); values [rows, d] with
     values [rows, d] (regression); class numbers [rows, height, width], 255 where not labelled, with probabilities
-    [rows, K, height, width] (segmentation: a row is an image). Weights are [rows].
+    [rows, K, height, width] (segmentation: a row is an image); windows of tokens [rows, time + 1] with
+    −ln p of each but the first [rows, time] (language). Weights are [rows].
 
     `columns(target, prediction, weights)` yields the columns, each [rows]; `finish` maps their weighted means
     [..., columns] to values [...]. `bounds` are the least and the greatest possible value. `steps` says that
@@ -88,6 +90,10 @@ def check(metric: Metric, target: np.ndarray, prediction: np.ndarray) -> None:
     classes = target.ndim == 1 and target.dtype.kind in "iub"
     if len(target) != len(prediction):
         raise InputError(f"{len(target)} targets and {len(prediction)} predictions; expected as many.")
+    if metric.kinds == _TOKENS:
+        if target.ndim != 2 or prediction.shape != (len(target), target.shape[1] - 1):
+            raise InputError(f"{metric.name} is for the surprise at each token of windows of text.")
+        return
     if prediction.ndim == 4 or metric.kinds == _PIXELS:
         check_pixels(target, prediction)
         if "segmentation" not in metric.kinds:
@@ -221,6 +227,18 @@ def _explained(means: np.ndarray) -> np.ndarray:
     return np.asarray(share.mean(axis=-1))
 
 
+def _surprises(target: np.ndarray, prediction: np.ndarray, _: np.ndarray) -> Iterator[np.ndarray]:
+    yield prediction.mean(axis=1, dtype=np.float64)
+
+
+def _choices(means: np.ndarray) -> np.ndarray:
+    return np.asarray(np.exp(np.minimum(means[..., 0], 700)))
+
+
+def _bits(means: np.ndarray) -> np.ndarray:
+    return np.asarray(means[..., 0] / np.log(2))
+
+
 _INF = float("inf")
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -264,6 +282,18 @@ METRICS: dict[str, Metric] = {
         Metric(
             name="brier", higher_is_better=False, kinds=_LABELS, bounds=(0.0, 2.0),
             columns=_brier, finish=_first, rowwise=True,
+        ),
+        Metric(
+            name="perplexity", higher_is_better=False, kinds=_TOKENS, bounds=(1.0, _INF),
+            columns=_surprises, finish=_choices, rowwise=True,
+        ),
+        Metric(
+            name="nats", higher_is_better=False, kinds=_TOKENS, bounds=(0.0, _INF),
+            columns=_surprises, finish=_first, rowwise=True,
+        ),
+        Metric(
+            name="bits", higher_is_better=False, kinds=_TOKENS, bounds=(0.0, _INF),
+            columns=_surprises, finish=_bits, rowwise=True,
         ),
         Metric(
             name="rmse", higher_is_better=False, kinds=_VALUES, bounds=(0.0, _INF),

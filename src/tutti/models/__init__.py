@@ -20,6 +20,10 @@ from tutti.models._images_resnet import ResNet as ResNet
 from tutti.models._images_small import LeNet as LeNet
 from tutti.models._images_small import SmallCNN as SmallCNN
 from tutti.models._images_vit import ViT as ViT
+from tutti.models._language import LanguageModel as LanguageModel
+from tutti.models._language import LanguageNetwork as LanguageNetwork
+from tutti.models._language_gpt import GPT as GPT
+from tutti.models._language_lstm import LanguageLSTM as LanguageLSTM
 from tutti.models._linear import Linear as Linear
 from tutti.models._mlp import MLP as MLP
 from tutti.models._model import Model as Model
@@ -67,6 +71,7 @@ _ALL: tuple[type[Model], ...] = (
     *(GCN, GAT, SAGE, GIN),
     *(GraphGIN, GraphGCN, GraphGAT, GraphSAGE, MPNN),
     *(TextBag, TextConvolution, TextLSTM, TextTransformer),
+    *(GPT, LanguageLSTM),
     *(SeriesLinear, SeriesDLinear, SeriesMLP, SeriesTransformer, SeriesLSTM, SeriesGRU, SeriesTCN),
 )
 

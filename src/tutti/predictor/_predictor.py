@@ -13,7 +13,7 @@ from tutti.core import InputError, Rows, Shape, configure, shape_from_json
 from tutti.data import Table
 from tutti.models import MODELS
 from tutti.runs import Run
-from tutti.tasks import Affine, Task, answers, task_from_json, tempered
+from tutti.tasks import Affine, Task, answers, pooled, task_from_json, tempered
 
 BATCH = 8192  # rows in one pass, where a row is small
 NUMBERS = 2**19  # numbers of input in one pass: what a network makes of them is tens of times as large
@@ -40,11 +40,13 @@ class Predictor:
     temperature: float = 1.0
 
     def predict(self, *inputs: Array | Rows) -> Float[np.ndarray, "rows ..."]:
-        """The mean prediction of the networks, in float32: probabilities [rows, classes], or values.
+        """The mean prediction of the networks, in float32: probabilities [rows, classes], or values; of language
+        models the surprise −ln p [rows, length] at their mean probability.
 
         inputs: what a network's forward takes (data.Table.inputs), rows first.
         """
-        mean: np.ndarray = np.mean([self.one(i, *inputs) for i in range(len(self.networks))], axis=0)
+        each = [self.one(i, *inputs) for i in range(len(self.networks))]
+        mean: np.ndarray = pooled(np.stack(each)) if self.task.kind == "language" else np.mean(each, axis=0)
         return mean
 
     @torch.no_grad()

@@ -16,6 +16,7 @@ from tutti.training import AnyPopulation, Stream
 TRAIN_ROWS = 256  # training rows of each fold on which the training score is measured
 JUDGING_ROWS = 40_000  # validation rows, over all folds, on which settings are judged while training
 TRAIN_PIXELS, JUDGING_PIXELS = 2**20, 2**25  # and where a row has as many targets as an image pixels
+TRAIN_TOKENS, JUDGING_TOKENS = 2**13, 2**15  # each of which costs a network as much as a row elsewhere
 _AT_ONCE = 2**21  # predicted numbers whose scores are computed at once
 _SAMPLE_KEY = 0x5A11
 
@@ -40,9 +41,8 @@ class Jury:
 
     def __init__(self, judge: Judge, streams: Sequence[Stream]) -> None:
         self.judge = judge
-        each = max(1, judge.target[:1].size) if judge.target.ndim > 2 else 1
-        most = max(1, min(JUDGING_ROWS, JUDGING_PIXELS // each) // len(streams))
-        seen = max(1, min(TRAIN_ROWS, TRAIN_PIXELS // each))
+        train, judging = _rows_looked_at(judge)
+        most, seen = max(1, judging // len(streams)), max(1, train)
         self._held = [_sample(s.validation, most) for s in streams]
         self._seen = [s.train[:: max(1, len(s.train) // seen)][:seen] for s in streams]
         self._judged = np.concatenate(self._held)
@@ -93,7 +93,7 @@ class Jury:
         scores, row_scores = judge.scores(judge.metric, self._held, held)
         learned, _ = judge.scores(judge.metric, self._seen, seen)
         ties, row_losses = np.zeros_like(scores), None
-        if judge.task.kind != "regression":
+        if judge.task.kind not in ("regression", "language"):
             ties, row_losses = judge.scores("log_loss", self._held, held)
         if judge.criterion == judge.metric:
             row_losses = None
@@ -114,6 +114,16 @@ class Jury:
             )
             for i in range(len(held))
         ]
+
+
+def _rows_looked_at(judge: Judge) -> tuple[int, int]:
+    """How many training rows of a fold, and how many validation rows of all, are looked at."""
+    each = max(1, judge.target[:1].size)
+    if judge.task.kind == "language":
+        return min(TRAIN_ROWS, TRAIN_TOKENS // each), min(JUDGING_ROWS, JUDGING_TOKENS // each)
+    if judge.target.ndim <= 2:
+        return TRAIN_ROWS, JUDGING_ROWS
+    return min(TRAIN_ROWS, TRAIN_PIXELS // each), min(JUDGING_ROWS, JUDGING_PIXELS // each)
 
 
 def _sample(rows: np.ndarray, most: int) -> np.ndarray:

@@ -10,6 +10,9 @@ from tutti.tasks._infer import KINDS as KINDS
 from tutti.tasks._infer import TASKS as TASKS
 from tutti.tasks._infer import infer as infer
 from tutti.tasks._infer import task_from_json as task_from_json
+from tutti.tasks._language import Language as Language
+from tutti.tasks._language import pooled as pooled
+from tutti.tasks._language import token_shares as token_shares
 from tutti.tasks._multilabel import MultiLabel as MultiLabel
 from tutti.tasks._regression import Regression as Regression
 from tutti.tasks._regression import restore as restore

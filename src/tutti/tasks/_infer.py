@@ -8,6 +8,7 @@ import numpy as np
 from tutti.core import InputError, configure, unknown
 from tutti.tasks._classes import Binary, Multiclass
 from tutti.tasks._forecast import Forecast
+from tutti.tasks._language import Language
 from tutti.tasks._multilabel import MultiLabel
 from tutti.tasks._regression import Regression
 from tutti.tasks._segmentation import Segmentation
@@ -17,7 +18,7 @@ from tutti.tasks._values import Target, targets
 MOST_CLASSES = 20
 ROWS_PER_CLASS = 5
 TASKS: dict[str, type[Base]] = {
-    task.name: task for task in (Regression, Binary, Multiclass, MultiLabel, Forecast, Segmentation)
+    task.name: task for task in (Regression, Binary, Multiclass, MultiLabel, Forecast, Segmentation, Language)
 }
 KINDS = (*TASKS, "classification")
 
@@ -27,7 +28,7 @@ def infer(values: Any, names: Sequence[str], kind: str | None = None) -> Task:
 
     `kind` decides where it is given: "regression", "binary", "multiclass", "multilabel", "classification" (binary for
     two classes, else multiclass), "forecast" (values [rows, horizon · names], see `Forecast`) or "segmentation"
-    (values [rows, height, width], see `Segmentation.of`). Else, for one column:
+    (values [rows, height, width], see `Segmentation.of`) or "language" (windows of tokens, see `Language`). Else, for one column:
 
     - text or booleans → classes;
     - two distinct numbers → two classes;
@@ -47,6 +48,10 @@ def infer(values: Any, names: Sequence[str], kind: str | None = None) -> Task:
         forecast = Forecast(names=tuple(names), horizon=futures.shape[-1] // max(1, len(names)))
         forecast.encode(futures)
         return forecast
+    if kind == Language.name:
+        language = Language(names=tuple(names), length=np.asarray(values).shape[-1] - 1)
+        language.encode(values)
+        return language
     if kind == Segmentation.name:
         return Segmentation.of(values, ", ".join(names))
     columns = targets(values, tuple(names))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tutti.core import Config, InputError, unknown
 
-TaskKind = Literal["regression", "binary", "multiclass", "multilabel", "segmentation"]
+TaskKind = Literal["regression", "binary", "multiclass", "multilabel", "segmentation", "language"]
 
 
 @runtime_checkable
