@@ -31,7 +31,7 @@ class ConvolutionTrunk(TextTrunk):
         for layer, size in zip(self.filters, self.kernels, strict=True):
             h = layer(channels)
             met = nn.present_tokens(length + size - 1, h.shape[-1])
-            found.append(h.masked_fill(~met.unsqueeze(-2), 0).relu().amax(-1))
+            found.append(h.masked_fill(~met.unsqueeze(-2), 0).max(-1).values.relu())
         return torch.cat(found, -1)
 
 
