@@ -8,6 +8,7 @@ from tutti.data import Sample, Table
 from tutti.evaluation import (
     _features_graphs,
     _features_images,
+    _features_language,
     _features_nodes,
     _features_pixels,
     _features_series,
@@ -22,6 +23,7 @@ BASELINES: dict[str, Callable[[Any, Splits], Inputs]] = {
     "series": _features_series.inputs,
     "signals": _features_signals.inputs,
     "text": _features_text.inputs,
+    "language": _features_language.inputs,
     "nodes": _features_nodes.inputs,
     "graphs": _features_graphs.inputs,
     "sets": _features_sets.inputs,
