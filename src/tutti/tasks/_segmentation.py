@@ -179,7 +179,10 @@ def _dice_loss(
 
 def _masks(values: Any, name: str) -> Shaped[np.ndarray, "rows height width"]:
     """Masks as uint8, or as int32 where they hold colours or larger numbers."""
-    masks = np.asarray(values)
+    try:
+        masks = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"The masks {name!r} are no array: {error}", fix="Give masks of one size.") from error
     if masks.ndim != 3 or not masks.size:
         raise InputError(
             f"The masks {name!r} have shape {list(masks.shape)}; expected [rows, height, width].",
