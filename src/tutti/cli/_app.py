@@ -14,6 +14,7 @@ from tutti.cli._optimizers import optimizers
 from tutti.cli._predict import predict
 from tutti.cli._report import report
 from tutti.cli._rerun import rerun
+from tutti.cli._sample import sample
 
 app = typer.Typer(
     name="tutti",
@@ -44,6 +45,6 @@ def about(
     """
 
 
-for command in (fit, predict, evaluate, report, rerun, inspect, check, optimizers):
+for command in (fit, predict, sample, evaluate, report, rerun, inspect, check, optimizers):
     app.command()(command)
 app.add_typer(lab, name="lab")

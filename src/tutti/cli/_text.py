@@ -11,6 +11,7 @@ TASKS = {
     "binary": "Binary classification",
     "multiclass": "Classification",
     "multilabel": "Multi-label classification",
+    "language": "A language model",
 }
 
 

@@ -12,9 +12,10 @@ from torch import nn
 from tutti.core import InputError, Schema
 from tutti.data import Reading, Table, encode
 from tutti.learn._network import custom_build
+from tutti.learn._text import text_of
 from tutti.learn._written import as_csv, written
 from tutti.metrics import metrics_for, score
-from tutti.predictor import Predictor
+from tutti.predictor import Predictor, Sampling
 from tutti.report import write_report
 from tutti.runs import Run, write_atomic
 
@@ -91,6 +92,26 @@ class Model:
         if self.task.kind in ("regression", "language"):
             raise InputError(f"A {self.task.kind} task has no classes to give probabilities for.", fix="Use predict.")
         return self.predict_raw(source)
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        tokens: int = 500,
+        temperature: float | int = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> str:
+        """The prompt and so many tokens more, by a language model: each is drawn from the mean probability of its
+        networks, given those before it.
+
+        temperature, top_k, top_p: see predictor.Sampling. The same seed gives the same text. A network sees at most
+        the tokens of a window: when it is full, it goes on from its last half. Raises InputError for an empty prompt
+        and for one with characters (or words) that the training text does not hold.
+        """
+        sampling = Sampling(temperature=float(temperature), top_k=top_k, top_p=top_p)
+        return text_of(self.predictor, self.schema, prompt, tokens=tokens, sampling=sampling, seed=seed)
 
     def evaluate(self, source: Any) -> dict[str, Any]:
         """Every metric of the task on rows with a known target, each with its 95 % interval.

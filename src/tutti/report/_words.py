@@ -12,12 +12,15 @@ _METRICS = {
     "r2": "R²",
     "f1": "F1",
     "brier": "Brier score",
+    "nats": "nats a token",
+    "bits": "bits a token",
 }
 _TASKS = {
     "regression": "regression",
     "binary": "two classes",
     "multiclass": "several classes",
     "multilabel": "several labels at once",
+    "language": "every next token of a text",
 }
 _SPLITS = {
     "random": "at random",
