@@ -30,6 +30,7 @@ def fit(
     forecast: o.Forecast = None,
     horizon: o.Horizon = None,
     window: o.Window = None,
+    parts: o.Parts = None,
     generate: o.Generate = False,
     vocabulary: o.Vocabulary = None,
     unit: o.Unit = None,
@@ -118,6 +119,7 @@ def _wanted(given: dict[str, Any]) -> dict[str, Any]:
     forecast = wanted["forecast"]
     wanted["forecast"] = forecast[0] if forecast and len(forecast) == 1 else forecast
     wanted["size"] = _size(wanted["size"])
+    wanted["parts"] = _parts(wanted["parts"])
     for name in ("model", "optimizer", "schedule"):
         wanted[name] = _config(f"--{name}", wanted[name])
     if wanted["test_size"] is None:
@@ -152,6 +154,20 @@ def _size(given: str | None) -> tuple[int, int] | None:
 
         raise InputError(f"--size is {given!r}; expected HEIGHTxWIDTH.", fix="For example: --size 64x64")
     return int(parts[0]), int(parts[-1])
+
+
+def _parts(given: str | None) -> tuple[int, ...] | None:
+    """(8640, 2880, 2880) for "8640,2880,2880"."""
+    if given is None:
+        return None
+    try:
+        return tuple(int(part) for part in given.split(","))
+    except ValueError:
+        from tutti.core import InputError
+
+        raise InputError(
+            f"--parts is {given!r}; expected three whole numbers.", fix="For example: --parts 8640,2880,2880"
+        ) from None
 
 
 def _config(flag: str, given: str | None) -> str | dict[str, Any] | None:

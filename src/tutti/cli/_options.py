@@ -95,6 +95,15 @@ Forecast = Annotated[
 ]
 Horizon = Annotated[int | None, _option("--horizon", panel=_KIND, value="N", text="How many steps ahead.")]
 Window = Annotated[int | None, _option("--window", panel=_KIND, value="N", text="How many steps are looked back on.")]
+Parts = Annotated[
+    str | None,
+    _option(
+        "--parts",
+        panel=_KIND,
+        value="N,N,N",
+        text="Rows of a series that train, choose and test, in this order, as a published split has them.",
+    ),
+]
 Generate = Annotated[bool, _option("--generate", panel=_KIND, text="A language model of the text; see tutti sample.")]
 Vocabulary = Annotated[
     int | None, _option("--vocabulary", panel=_KIND, value="N", text="How many tokens texts are cut into, at most.")
@@ -109,7 +118,7 @@ Size = Annotated[
 ]
 Length = Annotated[
     int | None,
-    _option("--length", panel=_KIND, value="N", text="The most tokens of a text, or samples of a signal, kept."),
+    _option("--length", panel=_KIND, value="N", text="The most tokens of a text, samples of a signal or items of a set, kept."),
 ]
 Rate = Annotated[
     float | None, _option("--rate", panel=_KIND, value="HZ", text="Samples a second that signals are brought to.")

@@ -31,14 +31,17 @@ from tutti.metrics import (
     Difference,
     Score,
     calibration_curve,
+    conformal_band,
     confusion,
     corrected_cv_interval,
+    coverage,
     metrics_for,
     paired_difference,
     residual_curve,
     score,
 )
 from tutti.runs import Run, environment
+from tutti.tasks import Forecast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,6 +334,8 @@ def _details(
     }
     if searched is not None:
         details["optimism"] = searched.to_json()
+    if isinstance(task, Forecast) and judged.test:
+        details["intervals"] = _bands(declared, outcome, judged)
     if task.kind == "regression":
         details["residuals"] = residual_curve(target, judged.prediction).to_json()
     elif task.kind != "language":
@@ -339,6 +344,14 @@ def _details(
             details["confusion"] = confusion(target, judged.prediction).tolist()
     details["importance"] = _importance(declared, outcome, judged, clock)
     return details
+
+
+def _bands(declared: Declared, outcome: Outcome, judged: Judged) -> dict[str, Any]:
+    """The forecast's 90 % band, from rows that its networks did not train on, and how much of the test it held."""
+    band = conformal_band(declared.target[outcome.rows], outcome.out_of_fold)
+    target, units = declared.target[judged.rows], _units(declared, judged.rows)["units"]
+    held = coverage(target, judged.prediction, band, units=units)
+    return {**band.to_json(), "held": held.to_json()}
 
 
 def _importance(declared: Declared, outcome: Outcome, judged: Judged, clock: Clock) -> list[dict[str, Any]]:

@@ -13,15 +13,20 @@ from tutti.tasks import Forecast, Task
 
 
 def written(
-    task: Task, table: Table, raw: Float[np.ndarray, "rows ..."], answers: np.ndarray
+    task: Task,
+    table: Table,
+    raw: Float[np.ndarray, "rows ..."],
+    answers: np.ndarray,
+    band: Sequence[float] | None = None,
 ) -> tuple[Sequence[str], Iterable[Sequence[Any]], int]:
     """(header, lines, number of lines) for predictions `raw` of a table's rows and the answers in the task's terms.
 
     `prediction` (or prediction_NAME for several targets), and for classes probability_CLASS. Of a forecast there is a
-    line for each step ahead, with its time (and series) in front.
+    line for each step ahead, with its time (and series) in front, and where its `band` is known (half a width for
+    each output) low and high.
     """
     if isinstance(task, Forecast):
-        return _steps(task, table, raw)
+        return _steps(task, table, raw, band)
     flat = answers.reshape(len(raw), -1)
     head = ["prediction"] if flat.shape[1] == 1 else [f"prediction_{n}" for n in task.names]
     columns = [flat]
@@ -31,13 +36,20 @@ def written(
     return head, ([x for part in row for x in part] for row in zip(*columns, strict=True)), len(raw)
 
 
-def _steps(task: Forecast, table: Table, raw: np.ndarray) -> tuple[Sequence[str], Iterable[Sequence[Any]], int]:
+def _steps(
+    task: Forecast, table: Table, raw: np.ndarray, band: Sequence[float] | None
+) -> tuple[Sequence[str], Iterable[Sequence[Any]], int]:
     assert table.sample is not None
     beside = table.sample.ahead()
-    steps = raw.reshape(len(raw) * task.horizon, len(task.names))
+    shape = (len(raw) * task.horizon, len(task.names))
     names = ["prediction"] if len(task.names) == 1 else [f"prediction_{n}" for n in task.names]
-    lines = ([*front, *values] for front, values in zip(zip(*beside.values(), strict=True), steps, strict=True))
-    return [*beside, *names], lines, len(steps)
+    values = raw.reshape(shape)
+    if band is not None:
+        width = np.broadcast_to(band, raw.shape).reshape(shape)
+        values = np.stack([values, values - width, values + width], axis=2).reshape(len(values), -1)
+        names = [name + end for name in names for end in ("", "_low", "_high")]
+    lines = ([*front, *numbers] for front, numbers in zip(zip(*beside.values(), strict=True), values, strict=True))
+    return [*beside, *names], lines, len(values)
 
 
 def as_csv(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> bytes:

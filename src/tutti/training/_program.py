@@ -197,7 +197,8 @@ class Program:
         parts = []
         for stream in range(self.streams):
             mine = tuple(x[:, stream].flatten(0, 1) for x in inputs)
-            parts.append([x.view(*inputs[0].shape[:1], -1, *x.shape[1:]) for x in self._apply_front(stream, mine)])
+            steps, _, batch = inputs[0].shape[:3]
+            parts.append([x.view(steps, batch, *x.shape[1:]) for x in self._apply_front(stream, mine)])
         return tuple(torch.stack(column, dim=1) for column in zip(*parts, strict=True))
 
     def network(self, row: Float[Tensor, " numbers"], setting: Setting, stream: int) -> nn.Module:
