@@ -23,6 +23,7 @@ COMPARISONS = 2e10  # what MiniROCKET may cost: signals · times · features; fe
 FEWEST = 84 * 12
 MOST_PAIRS = 4e7  # rows · rows · … of the nearest neighbour's distances: fewer training rows beyond
 BANDS = 8  # of the power spectrum, by octaves
+MANY = 12  # channels beyond which each is described in fewer words
 
 
 def inputs(sample: Signals, splits: Splits) -> Inputs:
@@ -178,7 +179,8 @@ def statistics(x: Float[Tensor, "row channel time"], lengths: Int[Tensor, " row"
     mean, standard deviation, least, quartiles, greatest; slope of the straight line through it; mean |step| from one
     sample to the next; share of steps that cross the mean; correlation with itself one and two samples later; where
     (0 … 1) its greatest and its least value stand; the shares of its power in octaves below half the rate, eight of
-    them (the last holds all below). And the length.
+    them (the last holds all below). And the length. Of more than MANY channels only mean, standard deviation, least,
+    greatest, slope.
     """
     there = nn.present_times(lengths, x.shape[-1])
     rows = []
@@ -198,6 +200,9 @@ def _described(x: Tensor, there: Tensor, n: Tensor) -> np.ndarray:
     time = torch.arange(x.shape[-1], dtype=x.dtype)
     centred = (time - (count[..., None] - 1) / 2).where(there, 0)
     slope = (centred * off).sum(-1) / centred.square().sum(-1).clamp(min=1)
+    if x.shape[1] > MANY:
+        few = torch.stack([mean, (power / count).sqrt(), quantiles[0], quantiles[-1], slope], -1)
+        return torch.cat([few.flatten(1), count], 1).numpy()
     both = there[..., 1:]
     steps = (x.diff(dim=-1)).where(both, 0)
     crossing = ((off[..., 1:] * off[..., :-1]) < 0).where(both, False).sum(-1) / count

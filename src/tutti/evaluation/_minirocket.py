@@ -12,7 +12,7 @@ from torch import Tensor
 FEATURES = 9_996  # 84 kernels of 119 each
 TAPS = 9
 MOST_DILATIONS = 32
-CHUNK = 2**19  # numbers that one kernel gives at once
+CHUNK = 2**18  # numbers that one kernel gives at once
 
 TRIPLES = tuple(combinations(range(TAPS), 3))
 """The 84 kernels: three of nine weights are 2, the others −1, so that the sum is 0."""
@@ -92,25 +92,38 @@ class MiniRocket:
             zip(self.dilations, self.counts, self.channels, self.biases, strict=True)
         ):
             reach = dilation * (TAPS // 2)
-            taps = _taps(x, dilation)
-            base = -sum(taps[1:], taps[0])
+            single = _taps(x[:, 0], dilation) if x.shape[1] == 1 else []
+            base = -sum(single[1:], single[0]) if single else x  # all kernels share it where they share the signal
+            mixed = x if single else torch.einsum("kc,rct->krt", _sums(groups, x.shape[1]), x)
             for kernel, triple in enumerate(TRIPLES):
-                group = groups[kernel]
-                y = _of(base, group) + 3 * sum((_of(taps[j], group) for j in triple[1:]), _of(taps[triple[0]], group))
+                if single:
+                    y = base + 3 * (single[triple[0]] + single[triple[1]] + single[triple[2]])
+                else:
+                    y = _convolved(mixed[kernel], dilation, kernel)
                 inner = (number + kernel) % 2 == 1
                 size = (lengths - 2 * reach if inner else lengths).clamp(min=1)
-                above = y[:, None, reach : n - reach] if inner and alike else y[:, None]
-                above = above > biases[kernel][:, None]
                 if not alike:
                     low, high = (reach, lengths - reach) if inner else (0, lengths)
-                    above &= ((times >= low) & (times < high[:, None]))[:, None]
-                out[:, place : place + count] = above.sum(-1) / size[:, None]
+                    y = y.masked_fill((times < low) | (times >= high[:, None]), -torch.inf)
+                elif inner:
+                    y = y[:, reach : n - reach]
+                out[:, place : place + count] = _counts(y, biases[kernel]) / size[:, None]
                 place += count
 
 
-def _of(x: Float[Tensor, "row channel time"], group: Int[np.ndarray, " some"]) -> Float[Tensor, "row time"]:
-    """The sum of these channels."""
-    return x[:, 0] if x.shape[1] == 1 else x[:, group].sum(1)
+def _counts(y: Float[Tensor, "row time"], biases: Float[Tensor, " bias"]) -> Float[Tensor, "row bias"]:
+    """How many times are above each bias. As floats times ones: four times as fast as a sum of booleans."""
+    above = y.new_empty(len(y), len(biases), y.shape[-1])
+    torch.gt(y[:, None], biases[:, None], out=above)
+    return above @ y.new_ones(y.shape[-1])
+
+
+def _sums(groups: tuple[Int[np.ndarray, " _some"], ...], channels: int) -> Float[Tensor, "kernel channel"]:
+    """1 where a kernel adds up a channel, else 0."""
+    sums = torch.zeros(len(groups), channels)
+    for kernel, group in enumerate(groups):
+        sums[kernel, group] = 1
+    return sums
 
 
 def _dilations(length: int, per_kernel: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -124,14 +137,14 @@ def _dilations(length: int, per_kernel: int) -> tuple[tuple[int, ...], tuple[int
     return tuple(each.tolist()), tuple(counts.tolist())
 
 
-def _taps(x: Float[Tensor, "row channel time"], dilation: int) -> list[Float[Tensor, "row channel time"]]:
+def _taps(x: Float[Tensor, "row time"], dilation: int) -> list[Float[Tensor, "row time"]]:
     """x at t + (j − 4) · dilation for the nine taps j, zeros outside."""
     reach = dilation * (TAPS // 2)
     wide = torch.nn.functional.pad(x, (reach, reach))
-    return [wide[..., j * dilation : j * dilation + x.shape[-1]] for j in range(TAPS)]
+    return [wide[:, j * dilation : j * dilation + x.shape[-1]] for j in range(TAPS)]
 
 
 def _convolved(x: Float[Tensor, "row time"], dilation: int, kernel: int) -> Float[Tensor, "row time"]:
-    taps = [tap[:, 0] for tap in _taps(x[:, None], dilation)]
+    taps = _taps(x, dilation)
     a, b, c = TRIPLES[kernel]
     return 3 * (taps[a] + taps[b] + taps[c]) - sum(taps[1:], taps[0])
