@@ -111,15 +111,17 @@ def time_blocks(line: Timeline, test: Bool[np.ndarray, " rows"]) -> Int[np.ndarr
 
     Test rows and the others are cut apart, each into min(50, m^(2/3)) blocks of about equally many of its m
     stamps: blocks as long as m^(1/3) suit the bootstrap of a mean (Hall, Horowitz & Jing 1995), longer ones in
-    long series keep more of the dependence inside a block and leave enough blocks to draw from.
+    long series keep more of the dependence inside a block and leave enough blocks to draw from. Where a gap of whole
+    stamps is kept between training and judging (futures that overlap), no block is shorter than it.
     """
+    apart = line.gap if isinstance(line.gap, int) else 0
     units = np.zeros(len(line.ranks), dtype=np.int64)
     begin = 0
     for part in (~test, test):
         if not part.any():
             continue
         stamps, place = np.unique(line.ranks[part], return_inverse=True)
-        count = min(MOST_BLOCKS, round(len(stamps) ** (2 / 3)))
+        count = min(MOST_BLOCKS, round(len(stamps) ** (2 / 3)), max(2, len(stamps) // (apart + 1)))
         units[part] = begin + place * count // len(stamps)
         begin += count
     return units

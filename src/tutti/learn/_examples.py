@@ -28,8 +28,10 @@ def examples(
         return []
     losses = _losses(declared, rows, prediction)
     order = np.argsort(-losses, kind="stable")
-    worst = order[:MISTAKES]
-    rest = order[MISTAKES:]
+    if declared.splits.unit != "row":  # one of each group or block of time: neighbours fail alike
+        first = np.unique(declared.splits.units[rows[order]], return_index=True)[1]
+        order = order[np.sort(first)]
+    worst, rest = order[:MISTAKES], order[MISTAKES:]
     drawn = rest[permutation(_KEY, len(rest))[:OTHERS]] if len(rest) else rest
     return [
         _example(declared, int(rows[i]), prediction[i], float(losses[i]), worst=bool(place < len(worst)))

@@ -35,7 +35,7 @@ def _text(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], word
 
 
 def _signal(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], words: str) -> Markup | None:
-    return _curves(key, [("curve", 0, values) for values in _numbers(picture.get("values"))], words)
+    return _curves(key, [("trace", 0, values) for values in _numbers(picture.get("values"))], words)
 
 
 def _series(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], words: str) -> Markup | None:
@@ -44,13 +44,13 @@ def _series(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], wo
     if not past:
         return None
     begin = len(past[0])
-    lines = [("curve", 0, past[0])]
-    lines += [("curve", begin - 1, [past[0][-1], *values]) for values in future[:1]]
+    lines = [("trace", 0, past[0])]
+    lines += [("trace", begin - 1, [past[0][-1], *values]) for values in future[:1]]
     told = example.get("answer")
     if isinstance(told, Sequence) and future:
         steps, channels = len(future[0]), len(future)
         if len(told) == steps * channels:
-            lines.append(("winner", begin, [float(x) for x in told[::channels]]))
+            lines.append(("trace strong", begin, [float(x) for x in told[::channels]]))
     return _curves(key, lines, words)
 
 
@@ -64,7 +64,7 @@ def _points(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], wo
     y = spread([p[1] for p in flat], start=SIDE - 4, end=4)
     drawing = Drawing(key, SIDE, SIDE, title=words, description=f"{len(found)} points")
     for point in thin(flat, 400):
-        drawing.dot((x(point[0]), y(point[1])), 1.6, "point")
+        drawing.dot((x(point[0]), y(point[1])), 1.6, "place")
     return drawing.render()
 
 
@@ -92,7 +92,7 @@ def _graph(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], wor
     labels = [str(label) for label in picture.get("labels") or ()]
     for place, (px, py) in enumerate(places):
         label = labels[place] if place < len(labels) else None
-        drawing.dot((x(px), y(py)), 3, "point", hint=label)
+        drawing.dot((x(px), y(py)), 3, "place", hint=label)
     return drawing.render()
 
 
