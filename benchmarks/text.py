@@ -172,7 +172,7 @@ def step_times(steps: int, repeats: int, threads: int) -> list[str]:
     everything, target = np.arange(ROWS), torch.as_tensor(task.encode(read.target))
     rows = []
     for family in FAMILIES:
-        options = {"buckets": BUCKETS} if family == "bag" else {}
+        options = {"buckets": BUCKETS, "dropout": True} if family == "bag" else {}
         model = models.MODELS["text"][family](**options)
         network = model.build(read.schema.shape, task.outputs)
         buffers = read.fit(network, everything)

@@ -10,7 +10,7 @@ from tutti import core, models
 SHAPE = core.TextShape(tokens=12, length=9)
 CONFIGS: dict[str, models.Model] = {
     "bag": models.TextBag(buckets=32),
-    "bag, deep": models.TextBag(buckets=32, width=4, hidden=(5,), longest=3),
+    "bag, deep": models.TextBag(buckets=32, width=4, hidden=(5,), longest=3, dropout=True),
     "bag of words": models.TextBag(longest=1, width=4),
     "convolution": models.TextConvolution(width=4, kernels=(2, 3), channels=5),
     "lstm": models.TextLSTM(width=4, hidden=3, window=9),

@@ -89,7 +89,7 @@ def test_a_bag_is_the_weighted_sum_of_its_rows_and_its_gradient_is_right() -> No
 
 # catalogue: L23
 def test_a_bag_loses_runs_and_keeps_its_mean() -> None:
-    layer = nn.SlotBag(4, 1, sd=1.0).train()
+    layer = nn.SlotBag(4, 1, sd=1.0, drop=True).train()
     slots, weights = torch.tensor([[1, 2, 3]] * 20_000, dtype=torch.int32), torch.ones(20_000, 3)
     layer.dropout.fill_(0.5)
     with core.random_keys(torch.tensor(4)):

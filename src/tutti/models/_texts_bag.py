@@ -48,7 +48,8 @@ class TextBag(Model):
     """A learned row for every word and, hashed into `buckets` slots, for every run of 2 … `longest` words.
 
     Each run counts once in a text, weighted by its rarity in the training texts (TF-IDF's idf), all of a text's
-    weights scaled to one length (nn.RunSlots). Whole runs are dropped in training at the setting's `dropout`.
+    weights scaled to one length (nn.RunSlots). dropout: whether whole runs are left out in training, at the setting's
+    `dropout`.
     width 0: the rows are the outputs' own weights, 0 to begin with, and their sum and a bias are the answer: logistic
     regression on TF-IDF. Else rows of `width` values (fastText's embeddings, but weighted), whose sum goes through
     `hidden` dense layers with ReLU and a last one.
@@ -61,6 +62,7 @@ class TextBag(Model):
     longest: int = 2
     buckets: int = 1 << 18
     hidden: tuple[int, ...] = ()
+    dropout: bool = False
 
     def __post_init__(self) -> None:
         if self.width < 0 or any(units < 1 for units in self.hidden):
@@ -72,7 +74,7 @@ class TextBag(Model):
         """The network for texts of `shape` and so many outputs; weights come from torch's generator."""
         front = nn.RunSlots(shape.tokens, buckets=self.buckets, longest=self.longest)
         if not self.width:
-            bag = nn.SlotBag(front.slot_count, outputs, sd=0.0)
+            bag = nn.SlotBag(front.slot_count, outputs, sd=0.0, drop=self.dropout)
             return TextNetwork(front, BagBody(bag, Bias(outputs)))
         layers: list[torch_nn.Module] = []
         width = self.width
@@ -80,4 +82,4 @@ class TextBag(Model):
             layers += [nn.Linear(width, units), torch_nn.ReLU()]
             width = units
         trunk = torch_nn.Sequential(*layers, nn.Linear(width, outputs))
-        return TextNetwork(front, BagBody(nn.SlotBag(front.slot_count, self.width), trunk))
+        return TextNetwork(front, BagBody(nn.SlotBag(front.slot_count, self.width, drop=self.dropout), trunk))

@@ -139,31 +139,34 @@ class RunSlots(nn.Module):
 class SlotBag(nn.Module):
     """Σ over a text's runs of weight · row of the slot: slots and weights of `RunSlots` -> [*member, batch, width].
 
-    weight [*member, slots, width], N(0, sd²). In training each run is left out with probability `dropout`, and the
-    others divided by 1 − `dropout`. Runs of weight 0 are not looked at.
+    weight [*member, slots, width], N(0, sd²). Runs of weight 0 are not looked at. `drop`: in training each run is
+    left out with probability `dropout`, a buffer, and the others divided by 1 − `dropout`.
+    Gathers and adds: torch's embedding_bag sorts the rows for its gradient, which takes ten times as long.
     """
 
     stacked = True
     dropout: Tensor
 
-    def __init__(self, slots: int, width: int, *, sd: float = 0.1) -> None:
+    def __init__(self, slots: int, width: int, *, sd: float = 0.1, drop: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(sd * torch.randn(slots, width))
-        self.register_buffer("dropout", torch.tensor(0.0))
+        self.drop = drop
+        if drop:
+            self.register_buffer("dropout", torch.tensor(0.0))
 
     def forward(
         self, slots: Int[Tensor, "*member batch run"], weights: Float[Tensor, "*member batch run"]
     ) -> Float[Tensor, "*member batch width"]:
-        if self.training:
+        if self.drop and self.training:
             rate = self.dropout[..., None, None]
             weights = weights * (core.draw_uniform(weights) >= rate) / (1 - rate)
         table, rows = _flat(self.weight, slots)
         rows, shares = rows.flatten(0, -2), weights.flatten(0, -2).to(table.dtype)
         real = shares != 0
-        counts = real.sum(-1)
-        begins = counts.cumsum(0) - counts
-        bags = functional.embedding_bag(rows[real].long(), table, begins, mode="sum", per_sample_weights=shares[real])
-        return bags.view(*weights.shape[:-1], table.shape[-1])
+        text = torch.arange(len(rows), device=rows.device).unsqueeze(1).expand(rows.shape)[real]
+        parts = table.index_select(0, rows[real]) * shares[real].unsqueeze(1)
+        total = parts.new_zeros(len(rows), table.shape[1]).index_add(0, text, parts)
+        return total.view(*weights.shape[:-1], table.shape[1])
 
 
 def _flat(weight: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
