@@ -31,7 +31,8 @@ class NodeReader:
 
     A table of nodes (any source of a table) with `edges` (any source of a table, or an array): its rows are the
     nodes, its columns their features, but for targets and other roles. The ends of edges are row numbers from 0, or
-    names of nodes where a column holds these. Edges go both ways.
+    names of nodes where a column holds these. Edges go both ways. For predictions on a new graph, both come as a
+    pair: (nodes, edges).
     An .npz archive, or a dict, with "edges" or "edge_index", features "x" (or the parts "x_indptr", "x_indices",
     "x_data" of a sparse matrix), labels "y" and a split: "train_mask", "val_mask", "test_mask"; or "num_train" and
     "test_idx", as Planetoid's: the first nodes train, the next 500 validate. Nodes outside the split have no label.
@@ -66,6 +67,8 @@ class NodeReader:
 
 def _read(source: Any, reading: Reading, description: Mapping[str, Any] | None) -> Found:
     sparse = None if description is None else bool(description["sparse"])
+    if isinstance(source, tuple) and len(source) == 2:
+        source, reading = source[0], replace(reading, edges=source[1])
     if _is_networkx(source):
         source, reading = _from_networkx(source, reading)
     if _is_pyg(source):

@@ -35,7 +35,7 @@ class GraphFeatures(torch_nn.Module):
         codes: Int[Tensor, "*some item category"] | UInt8[Tensor, "*some item category"],
         centre: Float[Tensor, "*member number"],
         scale: Float[Tensor, "*member number"],
-    ) -> Float[Tensor, "*member item feature"]:
+    ) -> Float[Tensor, "*own item feature"]:
         parts = []
         for column, levels in enumerate(self.levels):
             known = torch.arange(1, levels, device=codes.device, dtype=codes.dtype)

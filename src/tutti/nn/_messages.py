@@ -8,6 +8,7 @@ torch.func.vmap. Where the members have edges of their own (Edges.members), the 
 theirs; it may be a multiple of the edges' (several settings see the same graphs, one block of members each).
 """
 
+import inspect
 from math import prod
 from typing import Any
 
@@ -192,6 +193,11 @@ class _Peak(Function):
     @staticmethod
     def vmap(info: Any, dims: tuple[Any, ...], messages: Tensor, edges: Edges) -> tuple[Tensor, int]:
         return _apply(_Peak, _batched_first(info, dims[0], messages), edges), 0
+
+
+for _function in (_Propagate, _Dot, _Gather, _Scatter, _Peak):
+    # torch asks for the signature at every call, which is dear to find out: with this it is looked up.
+    _function.forward.__signature__ = inspect.signature(_function.forward)  # type: ignore[union-attr]
 
 
 def _apply(function: type[Function], *given: Any) -> Tensor:
