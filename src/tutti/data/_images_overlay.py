@@ -5,6 +5,7 @@ import io
 from typing import Any
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Integer, UInt8
 
 from tutti.core import InputError
@@ -32,7 +33,7 @@ def overlay(
         raise InputError(f"An image of shape {list(pixels.shape)} and masks of shape {list(said.shape)}.")
     every = -(-max(said.shape) // SIDE)
     base = np.repeat(pixels[:1], 3, axis=0) if len(pixels) < 3 else pixels[:3]
-    plain = base[:, ::every, ::every].transpose(1, 2, 0)
+    plain = _shrunk(base, every).transpose(1, 2, 0)
     panels = {"image": plain}
     said = said[::every, ::every]
     if truth is not None:
@@ -47,6 +48,15 @@ def overlay(
     file = io.BytesIO()
     Image.fromarray(strip).quantize(_LEVELS).save(file, "PNG")
     return {"kind": "image", "png": base64.b64encode(file.getvalue()).decode("ascii"), "panels": list(panels)}
+
+
+def _shrunk(
+    pixels: UInt8[np.ndarray, "colour height width"], every: int
+) -> UInt8[np.ndarray, "colour _height _width"]:
+    """Means of blocks of `every` × `every` pixels; what is left over at the ends counts with its edge repeated."""
+    padded = np.pad(pixels, ((0, 0), (0, -pixels.shape[1] % every), (0, -pixels.shape[2] % every)), mode="edge")
+    blocks = rearrange(padded.astype(np.float64), "c (h a) (w b) -> c h w a b", a=every, b=every)
+    return np.asarray(blocks.mean((3, 4)).round(), np.uint8)
 
 
 def _tinted(
