@@ -103,10 +103,10 @@ class Texts(Sample):
                 continue
             counts = np.zeros(layer.rarity.shape[-1])
             for part in torch.as_tensor(rows).split(2048):
-                slots = layer.slots(*(x[part] for x in self.inputs())).sort(1).values
-                fresh = torch.ones_like(slots, dtype=torch.bool)
-                fresh[:, 1:] = slots[:, 1:] != slots[:, :-1]
-                counts += np.bincount(slots[fresh & (slots >= 0)].numpy(), minlength=len(counts))
+                slots = np.sort(layer.slots(*(x[part] for x in self.inputs())).numpy())
+                fresh = slots >= 0
+                fresh[:, 1:] &= slots[:, 1:] != slots[:, :-1]
+                counts += np.bincount(slots[fresh], minlength=len(counts))
             rarity = np.log((1 + len(rows)) / (1 + counts)) + 1
             fitted[f"{name}.rarity" if name else "rarity"] = torch.as_tensor(rarity, dtype=torch.float32)
         return fitted

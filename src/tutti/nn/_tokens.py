@@ -4,6 +4,7 @@ Texts are tokens, whole numbers [*member, batch, time], and lengths [*member, ba
 behind a text's end, token 1 for what the vocabulary lacks.
 """
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -93,7 +94,7 @@ class RunSlots(nn.Module):
     tokens (Weinberger et al. 2009; Joulin et al. 2017, fastText): x ← 32-bit (x · 0x9E3779B1 + token), then its bits
     are mixed. Runs with unknown tokens count for nothing, nor does the unknown token.
     weights: `rarity` of the slot (TF-IDF's idf; data.Texts fits it), each text's scaled to the length LENGTH.
-    forward gives slots [*member, batch, run] (−1: none) in falling order, and weights (0 there).
+    forward gives slots [*member, batch, run] (−1: none) in rising order, and weights (0 there).
     """
 
     stacked = True
@@ -128,7 +129,7 @@ class RunSlots(nn.Module):
     def forward(
         self, tokens: Int[Tensor, "*member batch time"], lengths: Int[Tensor, "*member batch"]
     ) -> tuple[Int[Tensor, "*member batch run"], Float[Tensor, "*member batch run"]]:
-        slots = self.slots(tokens, lengths).sort(-1, descending=True).values
+        slots = sorted_rows(self.slots(tokens, lengths))
         fresh = slots >= 0
         fresh[..., 1:] &= slots[..., 1:] != slots[..., :-1]
         weights = self.rarity[slots.clamp(min=0)] * fresh
@@ -167,6 +168,13 @@ class SlotBag(nn.Module):
         parts = table.index_select(0, rows[real]) * shares[real].unsqueeze(1)
         total = parts.new_zeros(len(rows), table.shape[1]).index_add(0, text, parts)
         return total.view(*weights.shape[:-1], table.shape[1])
+
+
+def sorted_rows(x: Int[Tensor, "*batch run"]) -> Int[Tensor, "*batch run"]:
+    """Each row in rising order; on a CPU by NumPy, which sorts whole numbers ten times as fast."""
+    if x.device.type != "cpu" or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return x.sort(-1).values
+    return torch.from_numpy(np.sort(x.numpy(), axis=-1))
 
 
 def _flat(weight: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
