@@ -99,8 +99,14 @@ class Texts(Sample):
         the n texts hold the slot (the layer's `slots` gives them, [text, slot], negative for none)."""
         fitted = {}
         for name, layer in network.named_modules():
-            if "rarity" not in dict(layer.named_buffers(recurse=False)):
-                continue
+            if "rarity" in dict(layer.named_buffers(recurse=False)):
+                fitted[f"{name}.rarity" if name else "rarity"] = self._rarity(layer, rows)
+        return fitted
+
+    def _rarity(self, layer: Any, rows: Int[np.ndarray, " train"]) -> Tensor:
+        """Worked out once for the same rows and the same kind of layer: it takes as long as many training steps."""
+        key = (str(layer), layer.rarity.shape, rows.tobytes())
+        if key not in self.rarities:
             counts = np.zeros(layer.rarity.shape[-1])
             for part in torch.as_tensor(rows).split(2048):
                 slots = np.sort(layer.slots(*(x[part] for x in self.inputs())).numpy())
@@ -108,8 +114,13 @@ class Texts(Sample):
                 fresh[:, 1:] &= slots[:, 1:] != slots[:, :-1]
                 counts += np.bincount(slots[fresh], minlength=len(counts))
             rarity = np.log((1 + len(rows)) / (1 + counts)) + 1
-            fitted[f"{name}.rarity" if name else "rarity"] = torch.as_tensor(rarity, dtype=torch.float32)
-        return fitted
+            self.rarities[key] = torch.as_tensor(rarity, dtype=torch.float32)
+        return self.rarities[key]
+
+    @cached_property
+    def rarities(self) -> dict[tuple[Any, ...], Tensor]:
+        """What `fit` has worked out."""
+        return {}
 
     def settled(self, rows: Int[np.ndarray, " train"]) -> "Texts":
         if self.tokeniser is not None:

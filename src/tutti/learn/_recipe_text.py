@@ -8,8 +8,8 @@ from tutti.models import TextBag
 from tutti.optim import Cosine
 from tutti.tasks import TaskKind
 
-EPOCHS = 6.0
-STEPS = 600  # for small sets
+EPOCHS = 4.0
+STEPS = 800  # for small sets
 SLOTS = (15, 20)  # powers of two: the fewest and the most slots of runs of words
 
 
@@ -24,5 +24,5 @@ def recipe(shape: TextShape, rows: int, kind: TaskKind) -> Recipe:
         batch_size=batch,
         epochs=epochs,
         base=Setting(),
-        rate=3e-3,
+        rate=1e-2,
     )

@@ -108,6 +108,9 @@ class RunSlots(nn.Module):
         self.slot_count = self.tokens + self.buckets
         self.register_buffer("rarity", torch.ones(self.slot_count))
 
+    def extra_repr(self) -> str:
+        return f"tokens={self.tokens}, buckets={self.buckets}, longest={self.longest}"
+
     def slots(
         self, tokens: Int[Tensor, "*member batch time"], lengths: Int[Tensor, "*member batch"]
     ) -> Int[Tensor, "*member batch run"]:
