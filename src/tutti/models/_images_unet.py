@@ -207,6 +207,7 @@ class UNet(Model):
 
     kind: ClassVar[str] = "images"
     name: ClassVar[str] = "unet"
+    dense: ClassVar[bool] = True
 
     depth: int = 3
     width: int = 16

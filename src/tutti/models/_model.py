@@ -12,6 +12,7 @@ class Model(core.Config, ABC):
     """A Config of a network. `kind` is the kind of data that it eats, the `kind` of a core.Shape."""
 
     kind: ClassVar[str]
+    dense: ClassVar[bool] = False  # whether it answers for every pixel of an image
 
     @abstractmethod
     def build(self, shape: Any, outputs: int) -> nn.Module:
