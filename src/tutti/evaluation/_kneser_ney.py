@@ -32,11 +32,14 @@ class _Counts:
     def shares(
         self, place: Int[np.ndarray, " asked"], context: Int[np.ndarray, " asked"]
     ) -> tuple[Float[np.ndarray, " asked"], Float[np.ndarray, " asked"]]:
-        """max(c − D(c), 0)/total of runs (place −1: never seen), and what is left to shorter contexts."""
+        """max(c − D(c), 0)/total of runs (place −1: never seen), and what is left to shorter contexts: all, where the
+        context stands at the end of a text alone and nothing ever followed."""
         seen = np.where(place >= 0, self.runs[np.maximum(place, 0)], 0.0)
         total = self.totals[context]
+        ended = total == 0
+        total = np.where(ended, 1.0, total)
         own = (seen - self.discounts[np.minimum(seen, 3).astype(np.int64)]) / total
-        return own, self.left[context] / total
+        return own, np.where(ended, 1.0, self.left[context] / total)
 
 
 def _discounts(counts: Int[np.ndarray, " runs"]) -> Float[np.ndarray, " three_and_none"]:

@@ -26,8 +26,9 @@ def write_declared(run: Run, declared: Declared, options: Options, source: Any) 
     """Writes config, schema, task and splits: everything that was decided before training."""
     plain = options.to_json()
     for name in PATHS:
-        if isinstance(getattr(options, name), str | Path):
-            plain[name] = _kept_path(run, getattr(options, name))
+        given = getattr(options, name)
+        if isinstance(given, str | Path):
+            plain[name] = {"in memory": "str"} if is_prose(given) else _kept_path(run, given)
     run.write_json(
         "config.json",
         {
