@@ -8,12 +8,15 @@ from tutti.tasks import TaskKind
 
 
 def recipe(shape: GraphShape, rows: int, kind: TaskKind) -> Recipe:
-    """Isomorphism layers whose readouts stand side by side; sums over nodes."""
+    """Isomorphism layers whose readouts stand side by side; sums over nodes.
+
+    Rate, dropout and passes from single 80/10/10 splits of ESOL, ENZYMES, PROTEINS and IMDB-MULTI (docs/LOG.md).
+    """
     return Recipe(
         model=GraphGIN(dropout=True),
         schedule=Cosine(warmup_fraction=0.05),
         batch_size=min(32 if rows < 5_000 else 128, max(1, rows)),
-        epochs=100.0 if rows < 5_000 else 30.0,
+        epochs=60.0 if rows < 5_000 else 20.0,
         base=Setting(dropout=0.2),
         rate=3e-3,
     )
