@@ -64,7 +64,7 @@ class Training:
         self.rows = len(declared.splits.train)
         recipe = recipe_for(declared.schema.shape, self.rows, declared.task.kind)
         batch_size = options.batch_size or recipe.batch_size
-        base = replace(recipe.base if options.model is None else Setting(), **_checked_setting(options.setting))
+        base = replace(_base(recipe, options, declared.table.kind), **_checked_setting(options.setting))
         self.recipe: Recipe = replace(
             recipe,
             batch_size=min(batch_size, max(1, self.rows)),
@@ -288,6 +288,17 @@ def _ways(plan: Plan) -> str:
     """What is not as usual about how a plan's steps are computed."""
     rounded = ", products in bfloat16" if plan.precision == "bfloat16" else ""
     return rounded + (", every batch divided over the processes" if plan.across == "sharded" else "")
+
+
+def _base(recipe: Recipe, options: Options, kind: str) -> Setting:
+    """The hyper-parameters that the grid does not vary: those of a named model, where it has its own; the recipe's
+    for its own model, and for others where it is one for all networks of its kind."""
+    if options.model is None:
+        return recipe.base
+    config = None if callable(options.model) else options.model_config(kind)
+    usual = Setting() if recipe.rate is None else recipe.base
+    own: Setting = getattr(config, "setting", usual)
+    return own
 
 
 def _device(name: str | None) -> torch.device:
