@@ -4,6 +4,8 @@ import numpy as np
 import pandas
 import pytest
 
+from tutti.core import Column, Kind, Schema
+from tutti.data import Table
 from tutti.data._leaks import find_leaks
 from tutti.data._row_content import duplicate_groups, first_alike, row_hashes
 from tutti.data._splits import declare_splits

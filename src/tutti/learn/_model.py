@@ -139,7 +139,8 @@ class Model:
         """
         table = self._read(source)
         raw = self.predictor.on(table)
-        head, lines, count = written(self.task, table, raw, self.task.labels(raw))
+        band = self.result.get("details", {}).get("intervals", {}).get("width")
+        head, lines, count = written(self.task, table, raw, self.task.labels(raw), band)
         write_atomic(Path(path), as_csv(head, lines))
         return count
 
