@@ -13,43 +13,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
+from made import make_files
 
-NETWORK = """
-from torch import nn
-
-model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
-"""
 BLOCK = re.compile(r"(<!-- not run -->\n+)?^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
-
-def make_files(folder: Path) -> None:
-    """titanic.csv (like the real one, not it), new.csv (without the target), sales.parquet, and net.py, a model."""
-    (folder / "net.py").write_text(NETWORK, encoding="utf8")
-    draw = np.random.default_rng(0)
-    sex = draw.choice(["female", "male"], 400)
-    grade = draw.integers(1, 4, 400)
-    age = draw.integers(1, 70, 400).astype(float)
-    survived = (draw.random(400) < np.where(sex == "female", 0.85, 0.35) - 0.1 * grade).astype(int)
-    missing = draw.random(400) < 0.2
-    fare = draw.random(400) * 100 / grade
-    passengers = pa.table(
-        {"survived": survived, "pclass": grade, "sex": sex, "age": pa.array(age, mask=missing), "fare": fare}
-    )
-    pyarrow.csv.write_csv(passengers, folder / "titanic.csv")
-    pyarrow.csv.write_csv(passengers.drop(["survived"]).slice(0, 20), folder / "new.csv")
-    day = np.repeat(np.arange(150), 3)
-    sales = pa.table(
-        {
-            "date": np.datetime64("2024-01-01") + day,
-            "store": np.tile(["north", "south", "west"], 150),
-            "amount": 50 + 10 * (day % 7) + 5 * draw.random(450),
-        }
-    )
-    pyarrow.parquet.write_table(sales, folder / "sales.parquet")
 
 
 def examples(text: str) -> Iterator[list[str]]:
