@@ -68,13 +68,10 @@ def _tables(folder: Path, draw: np.random.Generator) -> None:
     amount = 50 + 10 * (day % 7) + 5 * draw.random(450)
     sales = pa.table({"date": np.datetime64("2024-01-01") + day, "store": stores, "amount": amount})
     pyarrow.parquet.write_table(sales, folder / "sales.parquet")
-    hour = np.arange(900)
-    load = 20 + 5 * np.sin(2 * np.pi * hour / 24) + draw.normal(size=900)
+    hour = np.arange(3000)
+    load = 20 + 5 * np.sin(2 * np.pi * hour / 24) + draw.normal(size=len(hour))
     when = np.datetime64("2024-01-01T00:00:00") + hour * np.timedelta64(3600, "s")
     _csv(folder / "power.csv", {"date": when, "OT": load})
-        folder / "power.csv",
-        {"date": np.datetime64("2024-01-01T00:00:00") + hour * np.timedelta64(3600, "s"), "OT": load},
-    )
 
 
 def _images(folder: Path, draw: np.random.Generator) -> None:
@@ -117,8 +114,8 @@ def _texts(folder: Path, draw: np.random.Generator) -> None:
     said = [(draw.choice(WORDS[label]), draw.choice(WORDS[label])) for label in labels]
     texts = [f"the film was {one} and {two} {i}" for i, (one, two) in enumerate(said)]
     _csv(folder / "reviews.csv", {"text": texts, "label": labels})
-    pairs = [(draw.choice(WORDS["good"]), draw.choice(WORDS["bad"])) for _ in range(600)]
-    lines = [f"ROMEO: {one} is the night and {two} is the day.\n" for one, two in pairs]
+    said = ["".join(draw.choice(list("aeiou nrst ld"), draw.integers(20, 60))) for _ in range(800)]
+    lines = [f"ROMEO: {' '.join(line.split())}.\n" for line in said]
     (folder / "book.txt").write_text("".join(lines), encoding="utf8")
 
 
