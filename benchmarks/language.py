@@ -2,7 +2,7 @@
 
 4 layers, 4 heads, width 128, windows of 64 characters, 12 of them a step, 2,000 steps, rate 1e-3 (100 steps of
 warm-up, cosine to 1e-4), decay 0.1, β₂ 0.99, clipping at 1, no dropout; the last tenth of the text validates. The
-peer is written here in plain torch: scaled_dot_product_attention, a fused query-key-value layer, fused AdamW, no biases,
+peer is written here in plain torch: scaled_dot_product_attention, one query-key-value layer, fused AdamW, no biases,
 random starts gathered from a NumPy array. Both train in turns of some steps, so that a slow minute hits both alike;
 neither is evaluated meanwhile. Losses are the mean surprise over all windows of the part that validates, one behind
 the other. Beside them: Kneser-Ney n-grams, and the default of `tutti fit --generate` with a budget.

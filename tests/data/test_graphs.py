@@ -31,7 +31,8 @@ def test_a_collection_in_one_file(tmp_path: Path) -> None:
     (tmp_path / "small.txt").write_text(ONE_FILE, encoding="utf8")
     table = data.read(tmp_path / "small.txt")
     sample = _sample(table)
-    assert table.target is not None and table.target.tolist() == [0, 1, 0]
+    assert table.target is not None
+    assert table.target.tolist() == [0, 1, 0]
     assert sample.counts.tolist() == [[3, 4], [2, 2], [1, 0]]
     assert sample.values == ((5, 6),)
     assert sample.codes[:, :, 0].tolist() == [[1, 2, 1], [2, 2, 0], [1, 0, 0]]
@@ -57,7 +58,8 @@ def test_lists_of_dicts_and_of_torch_geometric_graphs() -> None:
     Data = pytest.importorskip("torch_geometric.data").Data
 
     table = data.read(_lists())
-    assert table.target is not None and table.target.tolist() == [0.3, 0.7]
+    assert table.target is not None
+    assert table.target.tolist() == [0.3, 0.7]
     sample = _sample(table)
     assert sample.edge_numbers[0, :, 0].tolist() == [0.5, 1.5]
     tensors = [
@@ -118,7 +120,8 @@ def test_molecules(shared_data: Path) -> None:
     )
     sample = _sample(table)
     assert len(sample) == 1128
-    assert table.group is not None and table.group[2] == "acyclic"
+    assert table.group is not None
+    assert table.group[2] == "acyclic"
     assert sample.smiles is not None
     benzene = data.encode(table.schema, {"smiles": ["c1ccccc1", "CC"]}, reading=reading)
     small = _sample(benzene)
@@ -155,7 +158,8 @@ def test_bad_molecules_and_empty_graphs_are_left_out_where_asked() -> None:
         target="y",
         reading=Reading(smiles="smiles", skip=True),
     )
-    assert table.target is not None and table.target.tolist() == [1.0, 3.0]
+    assert table.target is not None
+    assert table.target.tolist() == [1.0, 3.0]
     assert "skipped" in {f.kind for f in table.findings}
 
 

@@ -103,8 +103,10 @@ def test_a_torch_geometric_graph_and_a_dict_bring_their_split() -> None:
     table = data.read(graph)
     assert table.rows == 4  # node 4 is outside the split: no label, but part of the graph
     assert _sample(table).nodes == 5
-    assert table.test is not None and table.test.tolist() == [3]
-    assert table.validation is not None and table.validation.tolist() == [2]
+    assert table.test is not None
+    assert table.test.tolist() == [3]
+    assert table.validation is not None
+    assert table.validation.tolist() == [2]
     assert _sample(table).edges.T.tolist() == edge_index.T.tolist()  # directed edges stay so
     parts = {"x": x, "edge_index": edge_index, "y": y, "train_mask": train, "val_mask": validation, "test_mask": test}
     assert data.read(parts).fingerprint == table.fingerprint
@@ -125,8 +127,10 @@ def test_cora_as_it_lies(shared_data: Path) -> None:
     table = data.read(shared_data / "graphs" / "cora.npz")
     sample = _sample(table)
     assert (sample.nodes, sample.edges.shape[1] // 2, sample.shape.features) == (2708, 5278, 1433)
-    assert table.test is not None and len(table.test) == 1000
-    assert table.validation is not None and table.validation.tolist() == list(range(140, 640))
+    assert table.test is not None
+    assert len(table.test) == 1000
+    assert table.validation is not None
+    assert table.validation.tolist() == list(range(140, 640))
     assert table.rows == 1640
     np.testing.assert_allclose(sample.features()[:10].sum(1), 1.0, rtol=1e-5)
     splits = Splits(

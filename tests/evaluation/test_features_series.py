@@ -62,9 +62,7 @@ def test_ridge_is_that_of_scikit_learn() -> None:
 
 def test_all_are_tuned_on_the_folds_and_named() -> None:
     draw = np.random.default_rng(0)
-    table = read(
-        np.sin(np.arange(400) / 2) + 0.1 * draw.normal(size=400), reading=Reading(horizon=4, window=24)
-    )
+    table = read(np.sin(np.arange(400) / 2) + 0.1 * draw.normal(size=400), reading=Reading(horizon=4, window=24))
     assert isinstance(table.sample, Series)
     splits, _ = declare_splits(table.rows, time=table.time, gap=table.sample.gap)
     made = inputs(table.sample, splits)

@@ -118,7 +118,12 @@ Size = Annotated[
 ]
 Length = Annotated[
     int | None,
-    _option("--length", panel=_KIND, value="N", text="The most tokens of a text, samples of a signal or items of a set, kept."),
+    _option(
+        "--length",
+        panel=_KIND,
+        value="N",
+        text="The most tokens of a text, samples of a signal or items of a set, kept.",
+    ),
 ]
 Rate = Annotated[
     float | None, _option("--rate", panel=_KIND, value="HZ", text="Samples a second that signals are brought to.")

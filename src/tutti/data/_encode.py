@@ -19,7 +19,7 @@ from tutti.data._sources import Frame, load
 from tutti.data._table import Table
 from tutti.data._targets import Targets, labels, read_targets
 from tutti.data._text import Header
-from tutti.data._values import Numbers, Times, Values, Words, as_words
+from tutti.data._values import Numbers, Times, Words, as_words
 
 
 def encode(

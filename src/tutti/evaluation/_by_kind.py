@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tutti.core import Splits
-from tutti.data import Sample, Table
+from tutti.data import Table
 from tutti.evaluation import (
     _features_graphs,
     _features_images,

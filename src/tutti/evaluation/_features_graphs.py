@@ -21,7 +21,7 @@ def inputs(sample: Graphs, splits: Splits) -> Inputs:
 
 
 def statistics(sample: Graphs) -> Float[np.ndarray, "rows feature"]:
-    """Of each graph: nodes, edges, density; mean, spread and largest degree, how many nodes have degree 0 … 8 or more;
+    """Of each graph: nodes, edges, density; mean, spread and largest degree, nodes of degree 0 … 8 or more;
     sum, mean and largest of each number of nodes and edges; how many of them have each category, and which share.
     """
     nodes, edges = sample.counts.T.astype(np.float32)

@@ -6,7 +6,6 @@ from tutti.models._deepsets import DeepSets as DeepSets
 from tutti.models._gat import GAT as GAT
 from tutti.models._gcn import GCN as GCN
 from tutti.models._gin import GIN as GIN
-from tutti.models._images_unet import UNet as UNet
 from tutti.models._graphs import GraphModel as GraphModel
 from tutti.models._graphs import GraphNetwork as GraphNetwork
 from tutti.models._graphs_gat import GraphGAT as GraphGAT
@@ -19,6 +18,7 @@ from tutti.models._images import ImageNetwork as ImageNetwork
 from tutti.models._images_resnet import ResNet as ResNet
 from tutti.models._images_small import LeNet as LeNet
 from tutti.models._images_small import SmallCNN as SmallCNN
+from tutti.models._images_unet import UNet as UNet
 from tutti.models._images_vit import ViT as ViT
 from tutti.models._language import LanguageModel as LanguageModel
 from tutti.models._language import LanguageNetwork as LanguageNetwork

@@ -116,7 +116,8 @@ class RandomErase(nn.Module):
     """Sets a rectangle of each image to 0, the mean of standardised images (after Zhong et al. 2020).
 
     Its sides are uniform between 0 and `share` · `augment` of the image's, each for itself; its centre is uniform
-    over the image, so that a part of it may lie outside. Unlike in the paper every image is erased, and each side is drawn for itself.
+    over the image, so that a part of it may lie outside. Unlike in the paper every image is erased, and each side is
+    drawn for itself.
     """
 
     stacked = True

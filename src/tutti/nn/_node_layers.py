@@ -1,4 +1,4 @@
-"""Dense layers on the nodes of graphs: a projection that takes sparse features, and batch normalisation of real nodes."""
+"""Dense layers on the nodes of graphs: a projection of sparse features too, batch normalisation of real nodes."""
 
 import torch
 from jaxtyping import Float

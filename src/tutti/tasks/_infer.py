@@ -28,7 +28,8 @@ def infer(values: Any, names: Sequence[str], kind: str | None = None) -> Task:
 
     `kind` decides where it is given: "regression", "binary", "multiclass", "multilabel", "classification" (binary for
     two classes, else multiclass), "forecast" (values [rows, horizon · names], see `Forecast`) or "segmentation"
-    (values [rows, height, width], see `Segmentation.of`) or "language" (windows of tokens, see `Language`). Else, for one column:
+    (values [rows, height, width], see `Segmentation.of`) or "language" (windows of tokens, see `Language`). Else, for
+    one column:
 
     - text or booleans → classes;
     - two distinct numbers → two classes;

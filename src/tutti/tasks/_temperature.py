@@ -29,7 +29,7 @@ def tempered(
     return np.ascontiguousarray(np.moveaxis(powers, 0, -1))
 
 
-def _classes_first(values: Float[np.ndarray, "*rows classes"]) -> Float[np.ndarray, "classes *rows"]:
+def _classes_first(values: Float[np.ndarray, "*rows classes"]) -> Float[np.ndarray, " classes *rows"]:
     """A copy with the classes in front: sums over a short last axis are slow."""
     return np.moveaxis(values, -1, 0).copy()
 
