@@ -23,7 +23,7 @@ from tutti.data._targets import Targets, labels, read_targets
 from tutti.data._values import Numbers, Times, Words, as_words
 
 _ASIDE = {
-    Kind.TEXT: ("free-text", 'set aside: free text (the kind "category" would take it as labels)'),
+    Kind.TEXT: ("free-text", 'set aside: free text (--text learns from it; as "category" it would be labels)'),
     Kind.IDENTIFIER: ("identifier", "set aside: tells rows apart, not what they are (--keep uses it all the same)"),
     Kind.CONSTANT: ("constant", "set aside: no value, or the same one everywhere"),
 }

@@ -60,7 +60,7 @@ class Judged:
 
     test: bool
     rows: Int[np.ndarray, " rows"]
-    prediction: Float[np.ndarray, "rows out"]
+    prediction: Float[np.ndarray, "rows ..."]
 
 
 def run_baselines(
@@ -340,7 +340,7 @@ def _details(
         details["residuals"] = residual_curve(target, judged.prediction).to_json()
     elif task.kind != "language":
         details["calibration"] = calibration_curve(target, judged.prediction).to_json()
-        if target.ndim == 1:
+        if target.ndim == 1 or task.kind == "segmentation":
             details["confusion"] = confusion(target, judged.prediction).tolist()
     details["importance"] = _importance(declared, outcome, judged, clock)
     return details

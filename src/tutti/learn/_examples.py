@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from torch import Tensor
 
 from tutti.core import permutation
+from tutti.data import overlay
 from tutti.learn._declare import Declared
 from tutti.metrics import METRICS
 
@@ -72,7 +74,11 @@ def _example(declared: Declared, row: int, prediction: np.ndarray, loss: float, 
             "truth": [c for c, y in zip(task.classes, target, strict=True) if y],
             "answer": [c for c, p in zip(task.classes, prediction, strict=True) if p >= 0.5],
         }
-    elif task.kind not in ("segmentation", "language"):
+    elif task.kind == "segmentation":
+        pixels = declared.table.sample.take(np.array([row])).inputs()[0]
+        first = pixels if isinstance(pixels, Tensor) else pixels.read(np.zeros(1, np.int64))
+        found["picture"] = overlay(first[0].numpy(), prediction.argmax(0), target)
+    elif task.kind != "language":
         found |= {"truth": _values(target), "answer": _values(prediction)}
     return found
 

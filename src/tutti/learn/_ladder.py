@@ -136,6 +136,7 @@ class Ladder:
     precision: WantedPrecision = "float32"
     across: Across | None = None  # None: batches are divided where settings would leave processes idle
     evaluations: int = EVALUATIONS
+    refit: bool = False  # whether one network on all rows follows
 
     def choose(self, allowance: float) -> Choice:
         """The first step that fits in `allowance` seconds; else the last, with as many training steps as fit.
@@ -228,11 +229,16 @@ class Ladder:
             trial=trial,
             grid=grid,
             plan=plan,
-            seconds=trial.cost(plan, settings),
+            seconds=trial.cost(plan, settings) + (self._refit_cost(trial, plan) if self.refit else 0.0),
             shortened=shortened,
             raced=step.race,
             notices=tuple(n for n in (trial.carried.notice, trial.lowered.notice, little) if n is not None),
         )
+
+    def _refit_cost(self, trial: Trial, plan: Plan) -> float:
+        """Expected seconds of one network on all rows, whose steps grow with them."""
+        scale = self.rows / max(len(s.train) for s in trial.problem.streams)
+        return scale * plan.horizon * (trial.fixed + trial.each) / trial.folds
 
     def _across(self, trial: Trial, settings: int) -> Across:
         """How processes share a population: every batch, where settings are too few to keep all of them busy and a

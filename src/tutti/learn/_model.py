@@ -77,7 +77,7 @@ class Model:
             warnings.warn(f"{found.where}: {found.message}", UserWarning, stacklevel=4)
         return table
 
-    def predict_raw(self, source: Any) -> Float[np.ndarray, "rows out"]:
+    def predict_raw(self, source: Any) -> Float[np.ndarray, "rows ..."]:
         """Probabilities [rows, classes], or values [rows, outputs]."""
         table = self._read(source)
         return self.predictor.on(table)

@@ -49,6 +49,13 @@ def network_for(options: Options, recipe: Recipe, table: Table, task: Task) -> N
         _probe(build, table, task)
         return Network(build=build, config=None, weights=_count(build))
     config = options.model_config(shape.kind) or recipe.model
+    pixels = task.kind == "segmentation"
+    if getattr(config, "dense", False) != pixels:
+        own, asked = ("the whole image", "every pixel") if pixels else ("every pixel", "the whole image")
+        raise InputError(
+            f"{config.name} answers for {own}; a {task.kind} task asks about {asked}.",
+            fix='Use model="unet".' if pixels else 'Use another model, such as "resnet".',
+        )
 
     def make() -> nn.Module:
         network: nn.Module = config.build(shape, task.outputs)

@@ -53,7 +53,7 @@ class Outcome:
     lines: tuple[str, ...]
     notices: tuple[Finding, ...]
     rows: Int[np.ndarray, " rows"]
-    out_of_fold: Float[np.ndarray, "rows out"]
+    out_of_fold: Float[np.ndarray, "rows ..."]
 
 
 class Training:
@@ -83,6 +83,11 @@ class Training:
         rules = [rule.to_json() for rule in self.rules.values()]
         optimizer = rules[0] if len(rules) == 1 else rules
         return {"model": dict(self.network.to_json()), "optimizer": optimizer, "schedule": self.schedule.to_json()}
+
+    @property
+    def _refits(self) -> bool:
+        """Whether the winner is trained once more on all training rows."""
+        return self.declared.splits.ordered if self.options.refit is None else self.options.refit
 
     def _usual_schedule(self) -> Schedule:
         """The recipe's schedule; a constant rate after its warm-up where all rules are meant for that."""
@@ -139,6 +144,7 @@ class Training:
             executor=self.options.through,
             precision=self.options.computed,
             across=self.options.shared,
+            refit=self._refits,
         )
         return ladder.choose(allowance)
 
@@ -224,8 +230,7 @@ class Training:
         """The predictor: the fold members of the winner, or one network refitted on all training rows."""
         best = search.best
         assert best is not None
-        refit = self.declared.splits.ordered if self.options.refit is None else self.options.refit
-        refitted = refit and not search.interrupted
+        refitted = self._refits and not search.interrupted
         ensemble = self.ensemble(search)
         rows, out_of_fold = self._out_of_fold(ensemble, choice)
         return Outcome(
