@@ -106,12 +106,12 @@ def peer_loss(network: Peer, windows: Tensor) -> float:
     return float(sum(parts)) / len(windows)
 
 
-def ours(found: data.Found, steps: int, threads: int, seed: int) -> Population:
+def ours(found: data.Found, steps: int, threads: int, seed: int, position: str) -> Population:
     sample = found.sample
     task = Language(names=("text",), length=LENGTH)
     (windows,) = sample.inputs()
     train = np.setdiff1d(np.arange(len(sample)), found.validation)
-    model = models.GPT(layers=LAYERS, heads=HEADS, width=WIDTH)
+    model = models.GPT(layers=LAYERS, heads=HEADS, width=WIDTH, position=position)
     problem = Problem(
         inputs=(windows,),
         target=windows,
@@ -133,7 +133,7 @@ def default_fit(path: Path, budget: int, parts: tuple[int, ...]) -> list[str]:
         result = tutti.fit(path, out=str(Path(folder) / "run"), **told).result
     plan = result["details"]["plan"][1]
     nats = np.log(result["best"]["cv"]["mean"])
-    return [f"`tutti fit --generate`, {budget} s", f"{nats:.4f}", f"{result['seconds']:.0f} s in all: {plan}"]
+    return [f"`tutti fit --generate`, {budget} s", f"{nats:.4f}", f"{result['seconds']:.0f} s in all", plan]
 
 
 def main() -> None:
@@ -151,34 +151,40 @@ def main() -> None:
     sample = found.sample
     text = sample.stream.astype(np.int64)[: parts[0]]
     held = torch.from_numpy(sample.take(found.validation).windows).long()
-    population = ours(found, options.steps, options.threads, 0)
+    populations = {p: ours(found, options.steps, options.threads, 0, p) for p in ("learned", "rotary")}
     network, train = peer(text, sample.shape.tokens, options.steps, 0)
-    seconds: dict[str, list[float]] = {"tutti": [], "peer": []}
+    contenders: dict[str, Callable[[int, int], object]] = {
+        **{f"tutti, {p} positions": lambda first, last, run=run.run: run(last) for p, run in populations.items()},
+        "loop in nanoGPT's manner": train,
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
     cuts = [options.steps * turn // options.repeats for turn in range(options.repeats + 1)]
     for first, last in pairwise(cuts):
-        for name, run in (("tutti", lambda: population.run(last)), ("peer", lambda: train(first, last))):  # noqa: B023
+        for name, run in contenders.items():
             began = perf_counter()
-            run()
+            run(first, last)
             seconds[name].append(perf_counter() - began)
-    averaged = float(population.outputs(0, found.validation).mean())
+    losses = [float(p.outputs(0, found.validation).mean()) for p in populations.values()]
+    losses.append(peer_loss(network, held))
     began = perf_counter()
     grams = KneserNey([sample.stream[: parts[0]]], sample.shape.tokens, 8)
     counted = perf_counter() - began
     best = min((float(grams.surprises(held.numpy(), k).mean()), k) for k in range(3, 9))
+    loop = seconds["loop in nanoGPT's manner"]
     rows = [
-        ["tutti", f"{averaged:.4f}", f"{sum(seconds['tutti']):.1f} s"],
-        ["loop in nanoGPT's manner", f"{peer_loss(network, held):.4f}", f"{sum(seconds['peer']):.1f} s"],
-        ["Kneser-Ney, order " + str(best[1]), f"{best[0]:.4f}", f"{counted:.1f} s"],
+        [name, f"{loss:.4f}", f"{sum(own):.1f} s", spread(ratios(own, loop), digits=3)]
+        for (name, own), loss in zip(seconds.items(), losses, strict=True)
     ]
+    rows.append(["Kneser-Ney, order " + str(best[1]), f"{best[0]:.4f}", f"{counted:.1f} s", ""])
     if options.budget:
         rows.append(default_fit(TEXT, options.budget, parts))
-    ratio = spread(ratios(seconds["tutti"], seconds["peer"]), digits=3)
+    weights = populations["learned"].program.layout.used
     lines = [
-        f"{options.steps:,} steps of 12 windows of 64 characters; {population.program.layout.used:,} weights.",
+        f"{options.steps:,} steps of 12 windows of 64 characters; {weights:,} weights (learned positions).",
         "",
-        *table(("", "validation loss, nats", "training"), rows),
+        *table(("", "validation loss, nats", "training", "over the loop, turn by turn"), rows),
         "",
-        f"Time, tutti over the loop, in {options.repeats} turns: {ratio}. tutti is judged at its averaged weights.",
+        f"Trained in {options.repeats} turns. tutti is judged at its averaged weights.",
     ]
     tell(
         "language",

@@ -13,7 +13,7 @@ from tutti.models import MODELS, LanguageNetwork
 TOKENS, LENGTH = 11, 9
 SMALL: dict[str, dict[str, Any]] = {
     "gpt": {"name": "gpt", "width": 16, "layers": 2, "heads": 2},
-    "rotary": {"name": "gpt", "width": 16, "layers": 2, "heads": 2, "position": "rotary"},
+    "learned": {"name": "gpt", "width": 16, "layers": 2, "heads": 2, "position": "learned"},
     "alibi": {"name": "gpt", "width": 16, "layers": 1, "heads": 2, "position": "alibi", "tied": False},
     "lstm": {"name": "lstm", "width": 16, "hidden": 16, "layers": 2},
     "narrow": {"name": "lstm", "width": 8, "hidden": 12, "dropout": True},
@@ -103,7 +103,8 @@ def test_weights_start_as_in_gpt_2() -> None:
 # catalogue: A20
 def test_gpt_2_has_its_published_number_of_weights() -> None:
     with torch.device("meta"):
-        config = configure("model", MODELS["language"], {"name": "gpt", "width": 768, "layers": 12, "heads": 12})
+        told = {"name": "gpt", "width": 768, "layers": 12, "heads": 12, "position": "learned"}
+        config = configure("model", MODELS["language"], told)
         made = config.build(LanguageShape(tokens=50_257, length=1024), 1024)
     assert sum(p.numel() for p in made.parameters()) == 124_439_808
 

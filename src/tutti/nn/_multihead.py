@@ -83,19 +83,29 @@ class MultiHeadAttention(nn.Module):
         self.join = _dense(width, width, width**-0.5)
 
     def _heads(
-        self, x: Float[Tensor, "*member batch query width"], memory: Float[Tensor, "*member batch key inputs"] | None
+        self,
+        x: Float[Tensor, "*member batch query width"],
+        memory: Float[Tensor, "*member batch key inputs"] | None,
+        rotary: Rotary | None,
+        start: int,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """q [*member, batch, H, query, head width] and k, v [*member, batch, G, key, head width]."""
+        """q [*member, batch, H, query, head width] and k, v [*member, batch, G, key, head width]; q and k turned."""
         if self.project is not None:
             if memory is not None:
                 raise core.InputError("Self-attention was given a memory.", fix="Build it with memory_width.")
             shared = self.groups * x.shape[-1] // self.heads
-            q, k, v = self.project(x).split((x.shape[-1], shared, shared), -1)
-        elif memory is None or self.query is None or self.memory is None:
+            turned, v = self.project(x).split((x.shape[-1] + shared, shared), -1)
+            both = self._split(turned, self.heads + self.groups)
+            both = both if rotary is None else rotary(both, start)  # queries and keys at once
+            q, k = both.split((self.heads, self.groups), -3)
+            return q, k, self._split(v, self.groups)
+        if memory is None or self.query is None or self.memory is None:
             raise core.InputError("Cross-attention was given no memory.", fix="Pass what it attends to.")
-        else:
-            q, (k, v) = self.query(x), self.memory(memory).chunk(2, -1)
-        return self._split(q, self.heads), self._split(k, self.groups), self._split(v, self.groups)
+        q, (k, v) = self.query(x), self.memory(memory).chunk(2, -1)
+        q, k = self._split(q, self.heads), self._split(k, self.groups)
+        if rotary is not None:
+            q, k = rotary(q, start), rotary(k, start)
+        return q, k, self._split(v, self.groups)
 
     @staticmethod
     def _split(x: Tensor, heads: int) -> Tensor:
@@ -115,10 +125,7 @@ class MultiHeadAttention(nn.Module):
         """present: which keys are real (False = padding). mask: True where a query may attend, broadcasting to
         [*member, batch, query, key]. bias: added to the scores, broadcasting to [*member, batch, head, query, key].
         rotary: turns q and k. cache: k and v join those of the steps before, and x holds the steps after them."""
-        q, k, v = self._heads(x, memory)
-        if rotary is not None:
-            start = 0 if cache is None else cache.steps
-            q, k = rotary(q, start), rotary(k, start)
+        q, k, v = self._heads(x, memory, rotary, 0 if cache is None else cache.steps)
         if cache is not None:
             k, v = cache.append(k, v)
         if self.groups < self.heads:
