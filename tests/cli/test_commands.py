@@ -95,7 +95,9 @@ def test_the_options_reach_fit(tutti, fitted):
         --series s --gap 2 --no-header --kind a=b=category --keep k --drop d --drop e --delimiter ;
         --task binary --metric auc --optimizer sgd --schedule cosine --epochs 20 --batch-size 64
         --learning-rate 0.1 --learning-rate 0.01 --weight-decay 0 --class-weight balanced --no-rungs
-        --executor looped --precision bfloat16 --across spread"""
+        --executor looped --precision bfloat16 --across spread --no-examples --data series --text words --set event
+        --edges e.csv --smiles s --masks m --target-from {a}.png --forecast x --horizon 4 --window 9 --parts 3,2,1
+        --generate --vocabulary 50 --unit word --size 8x9 --length 7 --rate 16 --skip"""
     code, _, err = tutti(
         *words.split(),
         "--model",
@@ -135,6 +137,25 @@ def test_the_options_reach_fit(tutti, fitted):
         "weight_decays": [0.0],
         "class_weight": "balanced",
         "rungs": False,
+        "examples": False,
+        "data": "series",
+        "text": "words",
+        "set": "event",
+        "edges": "e.csv",
+        "smiles": "s",
+        "masks": "m",
+        "target_from": "{a}.png",
+        "forecast": "x",
+        "horizon": 4,
+        "window": 9,
+        "parts": (3, 2, 1),
+        "generate": True,
+        "vocabulary": 50,
+        "unit": "word",
+        "size": (8, 9),
+        "length": 7,
+        "rate": 16.0,
+        "skip": True,
     }
 
 

@@ -214,7 +214,7 @@ def test_bfloat16_and_booleans_are_numbers() -> None:
     ("source", "message"),
     [
         (np.zeros(5), "reshape"),
-        (np.zeros((2, 2, 2)), r"shape \(2, 2, 2\)"),
+        (np.zeros((2, 2, 2, 2, 2)), r"shape \(2, 2, 2, 2, 2\)"),
         (object(), "nothing that tutti reads"),
         (pl.LazyFrame({"a": [1]}), "collect"),
         ((np.zeros((4, 2)), np.zeros(3)), "4 rows.*3"),

@@ -1,6 +1,8 @@
 """Reads texts: a column of a table, lists of strings, labelled lines, folders of files, Hugging Face datasets."""
 
+import csv
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -48,7 +50,7 @@ class TextReader:
             return True
         if isinstance(source, Mapping) and source and all(_is_dataset(part) for part in source.values()):
             return self.claims(next(iter(source.values())), reading)
-        names = _names(source)
+        names = None if hasattr(source, "collect") else _names(source)  # a lazy frame is refused by its reader
         if names is None or len(names) != 2:
             return False
         return sum(_free_text(_column_head(source, name)) for name in names) == 1
@@ -202,7 +204,7 @@ def _pair(texts: Any, target: Any, reading: Reading) -> Found:
 
 def _are_strings(values: Any) -> bool:
     """A list, tuple, array or series of strings (missing ones among them), not a single string."""
-    if isinstance(values, str | Mapping) or getattr(values, "ndim", 1) != 1:
+    if isinstance(values, str | Mapping) or hasattr(values, "collect") or getattr(values, "ndim", 1) != 1:
         return False
     if isinstance(values, np.ndarray):
         return values.dtype.kind in "UO" and len(values) > 0 and all(isinstance(v, str) for v in values[:20])
@@ -273,9 +275,10 @@ def _claims_path(path: Path) -> bool:
         return _text_folders(path) is not None
     if not path.is_file():
         return False
-    if _is_labelled(path):
-        return True
-    return _is_two_columns(path)
+    try:
+        return _is_labelled(path) or _is_two_columns(path)
+    except (OSError, EOFError, UnicodeError, zlib.error, csv.Error):  # the reader of tables says what is wrong
+        return False
 
 
 def suffix(path: Path) -> str:
@@ -286,10 +289,8 @@ def _is_two_columns(path: Path) -> bool:
     """Whether a delimited file has two named columns, one of them free text."""
     if suffix(path) not in (".csv", ".tsv"):
         return False
-    import csv
-
     head = decoded(path, HEAD)[0]
-    if head is None:
+    if not head or not head.strip():
         return False
     sign = "\t" if "\t" in head.splitlines()[0] else ","
     rows = list(islice(csv.reader(head.splitlines(keepends=True), delimiter=sign), 50))[:-1]
