@@ -53,6 +53,8 @@ def reader_for(source: Any, reading: Reading) -> Reader | None:
         )
     if kinds:
         return READERS.get(kinds.pop())
+    if hasattr(source, "collect"):  # a lazy frame: the reader of tables says what to do with it
+        return None
     return next((reader for reader in READERS.values() if reader.claims(source, reading)), None)
 
 

@@ -50,7 +50,7 @@ class TextReader:
             return True
         if isinstance(source, Mapping) and source and all(_is_dataset(part) for part in source.values()):
             return self.claims(next(iter(source.values())), reading)
-        names = None if hasattr(source, "collect") else _names(source)  # a lazy frame is refused by its reader
+        names = _names(source)
         if names is None or len(names) != 2:
             return False
         return sum(_free_text(_column_head(source, name)) for name in names) == 1
@@ -204,7 +204,7 @@ def _pair(texts: Any, target: Any, reading: Reading) -> Found:
 
 def _are_strings(values: Any) -> bool:
     """A list, tuple, array or series of strings (missing ones among them), not a single string."""
-    if isinstance(values, str | Mapping) or hasattr(values, "collect") or getattr(values, "ndim", 1) != 1:
+    if isinstance(values, str | Mapping) or getattr(values, "ndim", 1) != 1:
         return False
     if isinstance(values, np.ndarray):
         return values.dtype.kind in "UO" and len(values) > 0 and all(isinstance(v, str) for v in values[:20])
