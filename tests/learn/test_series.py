@@ -76,7 +76,7 @@ def test_a_panel_is_forecast_series_by_series(cheap: dict[str, Any], place: Path
     model = tutti.fit(pd.concat(parts), **options, **cheap, out=place / "r")
     assert model.write_predictions(pd.concat(parts), place / "ahead.csv") == 10
     written = pd.read_csv(place / "ahead.csv")
-    assert list(written.columns) == ["shop", "day", "prediction"]
+    assert list(written.columns) == ["shop", "day", "prediction", "prediction_low", "prediction_high"]
     assert list(written["shop"]) == ["north"] * 5 + ["south"] * 5
     assert (written["prediction"][5:] > 60).all()
     assert (written["prediction"][:5] < 40).all()

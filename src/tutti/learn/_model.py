@@ -90,7 +90,7 @@ class Model:
     def predict_proba(self, source: Any) -> Float[np.ndarray, "rows classes"]:
         """Probabilities, one column per class in the order of `classes_`."""
         if self.task.kind in ("regression", "language"):
-            raise InputError(f"A {self.task.kind} task has no classes to give probabilities for.", fix="Use predict.")
+            raise InputError(f"A {self.task.kind} task has no probabilities of classes.", fix="Use predict.")
         return self.predict_raw(source)
 
     def generate(

@@ -102,7 +102,7 @@ def _probe(build: Callable[[], nn.Module], table: Table, task: Task) -> None:
             if isinstance(error, InputError):
                 raise
             raise InputError(
-                f"The model fails on rows of the data: {str(error).strip().splitlines()[0]}",
+                f"The model fails on {'[batch, features] rows' if few.sample is None else few.kind}: {str(error).strip().splitlines()[0]}",
                 fix="Write it as: def model(features, outputs): return nn.Sequential(nn.Linear(features, …), …)",
             ) from error
     found = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__

@@ -218,6 +218,8 @@ class Options:
             values["size"] = (int(size), int(size))
         elif size is not None:
             values["size"] = tuple(int(x) for x in size)
+        for name in ("test_size", "rate"):
+            values[name] = None if values[name] is None else float(values[name])
         return Reading(**values)
 
     def to_json(self) -> dict[str, Any]:

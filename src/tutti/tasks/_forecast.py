@@ -47,7 +47,10 @@ class Forecast(Regression):
 
     def encode(self, values: Any) -> Float[np.ndarray, "rows out"]:
         """The futures [rows, horizon · series] as float32; windows that lie over each other are not copied."""
-        futures = np.asarray(values, dtype=np.float32)
+        try:
+            futures = np.asarray(values, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"The futures of {', '.join(self.names)} are no numbers: {error}.") from None
         if futures.ndim != 2 or futures.shape[1] != self.outputs:
             raise InputError(
                 f"The futures have shape {list(futures.shape)}; expected {self.outputs} numbers in a row: "
