@@ -351,12 +351,13 @@ def test_ctrl_c_ends_the_search_around_the_estimator(monkeypatch: pytest.MonkeyP
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_at_least_as_good_as_scikit_learns_networks(estimator: Any, theirs: Any, load: Any, splitter: Any) -> None:
-    """Paired over folds, against their defaults on scaled features, which they need: within two standard errors."""
+    """Paired over folds, against their defaults on scaled features, which they need: not worse beyond chance, by the
+    95 % quantile of Student's t with four degrees of freedom."""
     X, y = load(return_X_y=True)
     settings = {**CHEAP, "model": MLP(hidden=(32,)), "learning_rates": (3e-3, 1e-2), "weight_decays": 0.1}
     folds = splitter(5, shuffle=True, random_state=0)
     ours = cross_val_score(estimator(**{**settings, "epochs": 40}), X, y, cv=folds, error_score="raise")
     other = cross_val_score(make_pipeline(StandardScaler(), theirs(random_state=0)), X, y, cv=folds)
     difference = ours - other
-    assert difference.mean() > -2 * difference.std(ddof=1) / np.sqrt(len(difference))
+    assert difference.mean() > -2.78 * difference.std(ddof=1) / np.sqrt(len(difference))
     assert ours.mean() > {"TuttiClassifier": 0.955, "TuttiRegressor": 0.42}[estimator.__name__]
