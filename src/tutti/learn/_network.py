@@ -101,8 +101,9 @@ def _probe(build: Callable[[], nn.Module], table: Table, task: Task) -> None:
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             if isinstance(error, InputError):
                 raise
+            rows_of = "[batch, features] rows" if few.sample is None else few.kind
             raise InputError(
-                f"The model fails on {'[batch, features] rows' if few.sample is None else few.kind}: {str(error).strip().splitlines()[0]}",
+                f"The model fails on {rows_of}: {str(error).strip().splitlines()[0]}",
                 fix="Write it as: def model(features, outputs): return nn.Sequential(nn.Linear(features, …), …)",
             ) from error
     found = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__

@@ -50,9 +50,9 @@ class GPT(LanguageModel):
     """`layers` pre-norm blocks of `heads` heads (Radford et al. 2019).
 
     position: "rotary" (Su et al. 2021), "learned" vectors as in GPT-2, "sinusoidal", "alibi" or "none". On
-    tiny-shakespeare rotary learnt in 2,000 steps more than learned vectors (1.78 nats against 1.91). Weights start at N(0, 0.02²),
-    those that write into the sum of all blocks at 0.02/√(2 layers), biases at 0, as in GPT-2. Against GPT-2 and
-    nanoGPT: the table of the embedding holds 0 for token 0, which no text has.
+    tiny-shakespeare rotary learnt in 2,000 steps more than learned vectors (1.78 nats against 1.91). Weights start at
+    N(0, 0.02²), those that write into the sum of all blocks at 0.02/√(2 layers), biases at 0, as in GPT-2. Against
+    GPT-2 and nanoGPT: the table of the embedding holds 0 for token 0, which no text has.
     """
 
     name: ClassVar[str] = "gpt"
