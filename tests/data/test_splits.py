@@ -96,6 +96,36 @@ def test_a_single_hold_out_is_the_first_of_five_folds():
     assert len(one.validated) == 16
 
 
+def test_the_hold_out_of_a_long_table_is_the_first_of_many_folds_and_keeps_back_few_rows():
+    target = np.arange(40_000) % 3
+    splits, _ = declare_splits(40_000, target=target, seed=4)
+    twelve = list(StratifiedKFold(12, shuffle=True, random_state=4).split(splits.train, target[splits.train]))
+    (held,) = splits.judging(1)
+    np.testing.assert_array_equal(held.validation, splits.train[twelve[0][1]])
+    np.testing.assert_array_equal(np.union1d(held.train, held.validation), splits.train)
+    assert splits.judging(5) == splits.folds
+    (short,) = declare_splits(12_000, target=target[:12_000], seed=4)[0].judging(1)
+    assert len(short.validation) == 12_000 * 0.8 / 5
+
+
+def test_the_hold_out_of_a_long_table_parts_no_copies_and_no_entities():
+    ids = np.random.default_rng(0).integers(0, 25_000, 40_000)
+    for splits in (declare_splits(40_000, duplicates=ids)[0], declare_splits(40_000, groups=ids)[0]):
+        (held,) = splits.judging(1)
+        assert len(held.validation) < 0.1 * len(splits.train)
+        assert not np.isin(ids[held.validation], ids[held.train]).any()
+
+
+def test_the_hold_out_in_time_is_the_last_of_the_past():
+    time = np.random.default_rng(0).permutation(40_000)
+    splits, _ = declare_splits(40_000, time=time)
+    (held,) = splits.judging(1)
+    assert time[held.train].max() < time[held.validation].min()
+    assert time[held.validation].max() < time[splits.test].min()
+    (few,) = declare_splits(400, time=time[:400])[0].judging(1)
+    np.testing.assert_array_equal(few.train, declare_splits(400, time=time[:400])[0].folds[-1].train)
+
+
 def test_no_test_rows_where_none_are_asked_for():
     splits, _ = declare_splits(50, test_size=0.0)
     assert len(splits.test) == 0

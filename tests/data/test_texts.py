@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from tutti import core, data
+from tutti import core, data, models
 from tutti.data import Reading, Texts
 from tutti.data._texts import Corpus, padded, usual_length
 from tutti.data._texts_alike import near_pairs
@@ -324,13 +324,11 @@ def test_texts_that_differ_in_case_and_blanks_stay_together() -> None:
 def test_rarity_is_that_of_scikit_learn(shared_data: Path) -> None:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    from tutti import models
-
     table = data.read(shared_data / "text" / "sst" / "stsa.binary.dev").settled(np.arange(600))
     sample = table.sample
     assert isinstance(sample, Texts)
     network = models.TextBag(longest=1).build(sample.shape, 1)
-    fitted = table.fit(network, np.arange(600))["front.rarity"].numpy()
+    fitted = table.fit(network, np.arange(600))["front.worth"].numpy()
     vectorizer = TfidfVectorizer(analyzer=words_of).fit(sample.corpus.texts[:600])
     tokeniser = sample.tokeniser
     assert tokeniser is not None
@@ -338,6 +336,26 @@ def test_rarity_is_that_of_scikit_learn(shared_data: Path) -> None:
         number = tokeniser.encode([word]).values
         if len(number) == 1 and number[0] > 1:
             np.testing.assert_allclose(fitted[number[0]], vectorizer.idf_[place], rtol=1e-6)
+
+
+def test_words_that_tell_classes_apart_are_worth_more() -> None:
+    """By hand: of four texts, two of each class, the counts of each word give rarity · √r."""
+    sample = _settled(["good film", "good plot", "bad film", "film"], unit="word")
+    assert sample.tokeniser is not None
+    network = models.TextBag(longest=1).build(sample.shape, 1)
+    target = np.array([1, 1, 0, 0])
+    fitted = sample.fit(network, np.arange(4), target)["front.worth"].numpy()
+    size = len(fitted)  # each slot counts one more than it occurs
+    held = {"good": (2, 0), "film": (1, 2), "plot": (1, 0), "bad": (0, 1)}
+    for word, (ones, zeros) in held.items():
+        (slot,) = sample.tokeniser.encode([word]).values
+        ratio = np.log((ones + 1) / (4 + size)) - np.log((zeros + 1) / (3 + size))
+        rarity = np.log(5 / (1 + ones + zeros)) + 1
+        np.testing.assert_allclose(fitted[slot], rarity * np.sqrt(abs(ratio)), rtol=1e-5)
+    only = sample.fit(network, np.arange(2), target)["front.worth"].numpy()  # one class: rarity alone
+    np.testing.assert_allclose(only, sample.fit(network, np.arange(2))["front.worth"].numpy())
+    of_values = sample.fit(network, np.arange(4), np.array([[0.5], [1.5], [2.0], [0.1]]))["front.worth"].numpy()
+    np.testing.assert_allclose(of_values, sample.fit(network, np.arange(4))["front.worth"].numpy())
 
 
 # Leaks

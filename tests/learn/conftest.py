@@ -40,7 +40,7 @@ def cheap() -> dict[str, Any]:
 @pytest.fixture
 def steady(monkeypatch: pytest.MonkeyPatch) -> None:
     """No stopwatch: which executor is faster is settled, so that two fits are equal to the bit."""
-    monkeypatch.setattr("tutti.learn._ladder.Ladder._time", lambda *_: (1e-4, 1e-5))
+    monkeypatch.setattr("tutti.learn._bench.Bench._time", lambda *_: (1e-4, 1e-5, 1e-6))
 
 
 @pytest.fixture(scope="session")

@@ -150,7 +150,7 @@ def test_without_a_budget_no_step_is_timed(monkeypatch: pytest.MonkeyPatch) -> N
     def refuse(*_: Any) -> None:
         raise AssertionError("a step was timed")
 
-    monkeypatch.setattr("tutti.learn._ladder.Ladder._time", refuse)
+    monkeypatch.setattr("tutti.learn._bench.Bench._time", refuse)
     TuttiClassifier(**CHEAP).fit(*classes())
     with pytest.raises(AssertionError, match="timed"):
         TuttiClassifier(**CHEAP, budget="10s").fit(*classes())

@@ -94,7 +94,7 @@ def uninterrupted(wine: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) 
 
 def make_steady(patch: pytest.MonkeyPatch) -> None:
     """As the fixture `steady`."""
-    patch.setattr("tutti.learn._ladder.Ladder._time", lambda *_: (1e-4, 1e-5))
+    patch.setattr("tutti.learn._bench.Bench._time", lambda *_: (1e-4, 1e-5, 1e-6))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Texts from a file to a judged model: real sentences, every network, predictions in order, rerun identical."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,23 @@ def test_sentences_are_learnt_judged_and_predicted_in_order(
     assert model.run is not None
     again = tutti.load(model.run)
     np.testing.assert_allclose(again.predict_proba(texts[:50]), model.predict_proba(texts[:50]), rtol=1e-6)
+    _words_are_worth_what_their_absence_changes(model)
+
+
+def _words_are_worth_what_their_absence_changes(model: Any) -> None:
+    assert model.run is not None
+    shown = json.loads((model.run / "examples.json").read_text(encoding="utf8"))
+    divided = [e for e in shown if "parts" in e]
+    assert len(divided) > 10
+    for example in divided[:3]:
+        words = [word for word, _ in example["parts"]]
+        text = "".join(words)
+        assert example["picture"]["text"].startswith(text)
+        answer = list(model.classes_).index(example["answer"])
+        less = ["".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
+        found = model.predict_proba([text, *less])[:, answer]
+        worths = [worth for _, worth in example["parts"]]
+        np.testing.assert_allclose(worths, found[0] - found[1:], atol=1e-3)
 
 
 # catalogue: A17, A12

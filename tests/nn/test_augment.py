@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from tutti import core
 from tutti.core import InputError
-from tutti.nn import RandomErase, RandomFlip, RandomShift, RandomTurn
+from tutti.nn import Mixup, RandomErase, RandomFlip, RandomShift, RandomTurn
 
 # catalogue: D7
 
@@ -17,6 +17,7 @@ LAYERS = {
     "turn": lambda strength: RandomTurn(40.0, 0.2, strength=strength),
     "flip": RandomFlip,
     "erase": lambda strength: RandomErase(strength=strength),
+    "mixup": Mixup,
 }
 
 
@@ -99,3 +100,17 @@ def test_an_erasure_is_one_rectangle_of_at_most_the_share() -> None:
 def test_limits_that_make_no_sense_are_refused(make: object) -> None:
     with pytest.raises(InputError):
         make()  # type: ignore[operator]
+
+
+def test_a_mixture_is_of_two_partners_by_the_share_that_the_loss_is_told() -> None:
+    x = images(2001)
+    with core.mixing() as shares:
+        y = drawn(Mixup(0.4), x)
+    (share,) = shares
+    other = torch.cat([torch.arange(2000).unflatten(0, (-1, 2)).flip(1).flatten(), torch.tensor([2000])])
+    part = share[:, None, None, None]
+    assert_close(y, part * x + (1 - part) * x[other])
+    mixed = share[share < 1]
+    assert 0.37 < len(mixed) / 2001 < 0.43
+    quarters = torch.histc(mixed, 4, 0, 1) / len(mixed)
+    assert_close(quarters, torch.full_like(quarters, 0.25), rtol=0, atol=0.06)  # 800 draws: 4 standard errors

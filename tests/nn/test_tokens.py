@@ -60,14 +60,14 @@ def test_runs_are_hashed_as_the_formula_says_each_once(longest: int) -> None:
     tokens, lengths = _texts(steps=7)
     layer = nn.RunSlots(9, buckets=50, longest=longest)
     torch.manual_seed(1)
-    layer.rarity.copy_(torch.rand(layer.slot_count) + 1)
+    layer.worth.copy_(torch.rand(layer.slot_count) + 1)
     slots, weights = layer(tokens, lengths)
     for row, length in enumerate(lengths.tolist()):
         real = slots[row] >= 0
         expected = _reference_slots(tokens[row, :length].tolist(), 9, 50, longest)
         assert set(slots[row][real].tolist()) == expected
         assert int(real.sum()) == len(expected)
-        raw = layer.rarity[slots[row][real]]
+        raw = layer.worth[slots[row][real]]
         if len(expected):
             torch.testing.assert_close(weights[row][real], 8 * raw / raw.norm())
         assert weights[row][~real].eq(0).all()

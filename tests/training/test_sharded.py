@@ -93,7 +93,7 @@ def test_batch_statistics_are_refused_by_name(layers: tuple[nn.Module, ...]) -> 
 
 
 def test_a_batch_smaller_than_the_group_is_refused() -> None:
-    with pytest.raises(InputError, match="3 rows are fewer than 4 processes"):
+    with pytest.raises(InputError, match="3 rows are fewer than two for each of 4 processes"):
         Sharded(*arguments(Case(batch_size=3)), ranks=Ranks(0, 4))
 
 

@@ -21,6 +21,9 @@ from tutti.core._keys import step_keys as step_keys
 from tutti.core._keys import stream_key as stream_key
 from tutti.core._layout import Layout as Layout
 from tutti.core._memory import keep_memory as keep_memory
+from tutti.core._mixing import mix_targets as mix_targets
+from tutti.core._mixing import mixing as mixing
+from tutti.core._mixing import partners as partners
 from tutti.core._penalties import add_penalty as add_penalty
 from tutti.core._penalties import penalties as penalties
 from tutti.core._rows import Rows as Rows

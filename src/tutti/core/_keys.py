@@ -20,6 +20,7 @@ from torch import Tensor
 _M1 = 0x7FEB352D
 _M2 = 0x846CA68B
 _GOLDEN = 0x9E3779B9
+_WORD = 0xFFFFFFFF
 
 
 def _signed(word: int) -> int:
@@ -36,12 +37,18 @@ def hash_words(words: UInt32[np.ndarray, "*shape"]) -> UInt32[np.ndarray, "*shap
 
 def stream_key(*parts: int) -> int:
     """One 32-bit key from whole numbers such as (seed, fold, stream); order matters."""
-    key = np.zeros(1, np.uint32)
+    key = 0
     for part in parts:
-        for word in (part & 0xFFFFFFFF, (part >> 32) & 0xFFFFFFFF):
-            mixed = hash_words(np.array([word], np.uint32))
-            key = hash_words(key * np.uint32(31) + np.uint32(_GOLDEN) + mixed)
-    return int(key[0])
+        for word in (part & _WORD, (part >> 32) & _WORD):
+            key = _hash_word((key * 31 + _GOLDEN + _hash_word(word)) & _WORD)
+    return key
+
+
+def _hash_word(x: int) -> int:
+    """lowbias32 of one word: NumPy takes ten times as long for it."""
+    x = ((x ^ x >> 16) * _M1) & _WORD
+    x = ((x ^ x >> 15) * _M2) & _WORD
+    return x ^ x >> 16
 
 
 def step_keys(key: int, first: int, last: int) -> Int[np.ndarray, " step"]:

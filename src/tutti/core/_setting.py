@@ -18,8 +18,9 @@ class Setting:
     standardised inputs. label_smoothing: in [0, 1). l1: coefficient of Σ|w| added to the loss.
     activity_l1, activity_l2: coefficients of the mean |h| and h² of hidden activations. momentum: first-moment
     decay (SGD's momentum, Adam's β₁). augment: strength in [0, 1] of random shifts, turns and erasures of training
-    samples. flip: probability in [0, 1] that a training image is mirrored, left to right. optimizer: which of a
-    population's update rules moves the member, where there are several; "" is the only one.
+    samples. flip: probability in [0, 1] that a training image is mirrored, left to right. mixup: probability in
+    [0, 1] that a training image is mixed with another. optimizer: which of a population's update rules moves the
+    member, where there are several; "" is the only one.
     A layer that needs one of them registers a buffer of that name; the engine fills it, member by member.
     """
 
@@ -34,6 +35,7 @@ class Setting:
     momentum: float = 0.9
     augment: float = 0.0
     flip: float = 0.0
+    mixup: float = 0.0
     optimizer: str = ""
 
     def __post_init__(self) -> None:
@@ -49,7 +51,7 @@ class Setting:
         for name in ("dropout", "label_smoothing", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a number in [0, 1).")
-        for name in ("augment", "flip"):
+        for name in ("augment", "flip", "mixup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a number from 0 to 1.")
         for name in ("weight_decay", "noise", "l1", "activity_l1", "activity_l2"):
@@ -57,9 +59,9 @@ class Setting:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a number of at least 0.")
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain values; `augment`, `flip` and `optimizer` only where they say something."""
+        """The fields as plain values; `augment`, `flip`, `mixup` and `optimizer` only where they say something."""
         values = dict(vars(self))
-        return {k: v for k, v in values.items() if v or k not in ("augment", "flip", "optimizer")}
+        return {k: v for k, v in values.items() if v or k not in ("augment", "flip", "mixup", "optimizer")}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Setting":

@@ -31,7 +31,8 @@ class Splits:
     `rows` is the number of rows of the table; `test` are held out from everything but `evaluation`
     (empty where nothing is held out); `folds` partition or chain through the other rows. `units[i]` is the
     resampling unit of row i: the row itself, its group, or its block of time. `purged` rows are neither
-    trained on nor tested: the gap before the test, the past of entities that the test holds out.
+    trained on nor tested: the gap before the test, the past of entities that the test holds out. `hold_out` is the
+    one fold that serves where all are too dear; where there are many rows it validates on fewer than a fold does.
     """
 
     kind: SplitKind
@@ -41,6 +42,7 @@ class Splits:
     unit: Unit
     units: Int[np.ndarray, " rows"]
     purged: Int[np.ndarray, " purged"] = field(default_factory=_no_rows)
+    hold_out: Fold | None = None
 
     def __post_init__(self) -> None:
         if len(self.units) != self.rows:
@@ -48,13 +50,14 @@ class Splits:
         tested = self._mask(self.test, "test")
         if (tested & self._mask(self.purged, "purged rows")).any():
             raise InputError("The test holds rows that are purged.")
-        for number, fold in enumerate(self.folds):
-            trained = self._mask(fold.train, f"training rows of fold {number}")
-            judged = self._mask(fold.validation, f"validation rows of fold {number}")
+        named = {f"fold {number}": fold for number, fold in enumerate(self.folds)}
+        for name, fold in (named if self.hold_out is None else {**named, "the hold-out": self.hold_out}).items():
+            trained = self._mask(fold.train, f"training rows of {name}")
+            judged = self._mask(fold.validation, f"validation rows of {name}")
             if (trained & judged).any():
-                raise InputError(f"Fold {number} trains on rows that it validates on.")
+                raise InputError(f"{name[0].upper()}{name[1:]} trains on rows that it validates on.")
             if ((trained | judged) & tested).any():
-                raise InputError(f"Fold {number} uses rows of the test set.")
+                raise InputError(f"{name[0].upper()}{name[1:]} uses rows of the test set.")
 
     def _mask(self, rows: Int[np.ndarray, " some"], what: str) -> Bool[np.ndarray, " rows"]:
         if len(rows) and not (rows.min() >= 0 and rows.max() < self.rows):
@@ -69,6 +72,13 @@ class Splits:
     def ordered(self) -> bool:
         """Whether only the past trains: then one network is refitted on all training rows for the future."""
         return self.kind in ("time", "group-time")
+
+    def judging(self, count: int) -> tuple[Fold, ...]:
+        """The first `count` folds; where that is one of several, the hold-out (without one, the last fold in time or
+        the first of rows)."""
+        if count > 1 or len(self.folds) == 1:
+            return self.folds[:count]
+        return (self.hold_out or self.folds[-1 if self.kind == "time" else 0],)
 
     @property
     def train(self) -> Int[np.ndarray, " train"]:

@@ -1,6 +1,7 @@
 """Folds of the training rows, by row, by entity, by time, or as they were given."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from tutti.data._time_order import chain, last_part, most_chains
 
 SMALL_FOLD = 5  # in a small table folds shrink until each judges on about this many rows
 STRATIFIED_ENTITIES = 10_000  # above, entities are folded without regard to class: it would take minutes
+JUDGED = 2_500  # rows that a hold-out judges on at least, where there are many
+JUDGED_ENTITIES = 10  # entities likewise
+MOST_PARTS = 20  # so that it judges on a twentieth at least
 JUDGED_TIME = 1 / 3  # the share of training rows, last in time, that judges where entities are held out as well
 
 _k_fold: Callable[..., Any] = KFold
@@ -39,6 +43,17 @@ def make_folds(asked: Declaration, pool: Rows) -> list[Fold]:
     if asked.single:
         return made[-1:] if asked.kind == "time" else made[:1]
     return made
+
+
+def lean_hold_out(asked: Declaration, pool: Rows) -> Fold | None:
+    """A hold-out that judges on about JUDGED rows, where one of the usual folds would hold back many more; made as
+    folds are, so that groups, repeated rows and time keep to one side."""
+    parts = min(MOST_PARTS, len(pool) // JUDGED)
+    if asked.groups is not None:
+        parts = min(parts, len(np.unique(asked.groups[pool])) // JUDGED_ENTITIES)
+    if parts <= asked.folds:
+        return None
+    return make_folds(replace(asked, folds=parts, single=True, findings=[]), pool)[0]
 
 
 def given_folds(asked: Declaration, folds: Pairs | Splitter, pool: Rows) -> list[Fold]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tutti.core import GraphShape, Rows
 from tutti.data._row_content import copied_rows, first_alike, row_hashes
-from tutti.data._sample import Sample
+from tutti.data._sample import Encoded, Sample
 
 ROUNDS = 3  # of refinement in a hash
 SHOWN = 60  # nodes of an example
@@ -76,7 +76,7 @@ class Graphs(Sample):
         """Numbers, codes and edges, the edges' numbers and codes, and counts."""
         return tuple(torch.from_numpy(getattr(self, name)) for name in _ARRAYS)
 
-    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
+    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"], target: Encoded = None) -> dict[str, Tensor]:
         """Mean and spread of each number, over the nodes (edges) of the training graphs."""
         own = dict(network.named_buffers())
         found = {}

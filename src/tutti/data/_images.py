@@ -15,7 +15,7 @@ from tutti.data._images_alike import near_images
 from tutti.data._images_decode import as_image
 from tutti.data._row_content import content_hashes
 from tutti.data._rows_of import join_rows, read_rows, take_rows
-from tutti.data._sample import Sample
+from tutti.data._sample import Encoded, Sample
 from tutti.nn import ImageInput
 
 CHUNK = 4096  # images that are looked at together
@@ -55,7 +55,7 @@ class Images(Sample):
     def inputs(self) -> tuple[Tensor | Rows, ...]:
         return (self.pixels,)
 
-    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
+    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"], target: Encoded = None) -> dict[str, Tensor]:
         """Mean and 1 / standard deviation of each channel, for every nn.ImageInput of the network."""
         found = {name: part for name, part in network.named_modules() if isinstance(part, ImageInput)}
         if not found:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tutti.core import InputError, LanguageShape
 from tutti.data._row_content import row_hashes
-from tutti.data._sample import Sample
+from tutti.data._sample import Encoded, Sample
 from tutti.data._tokens import Tokeniser
 
 MOST_BLOCKS = 50  # into which the windows that judge are cut for their intervals
@@ -65,7 +65,7 @@ class Prose(Sample):
     def inputs(self) -> tuple[Tensor]:
         return (torch.from_numpy(self.windows),)
 
-    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
+    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"], target: Encoded = None) -> dict[str, Tensor]:
         """There is nothing to fit: the vocabulary is the reader's, learnt from the part that trains."""
         return {}
 

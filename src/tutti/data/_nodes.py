@@ -13,7 +13,7 @@ from torch import nn as torch_nn
 
 from tutti.core import Column, Finding, Fold, NodeShape, Rows, Splits
 from tutti.data._row_content import row_hashes
-from tutti.data._sample import Sample
+from tutti.data._sample import Encoded, Sample
 from tutti.nn import Edges, SparseFeatures
 
 SHOWN = 24  # nodes of an example
@@ -98,7 +98,9 @@ class Nodes(Sample):
         """The node of each row."""
         return (torch.from_numpy(self.node),)
 
-    def fit(self, network: torch_nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
+    def fit(
+        self, network: torch_nn.Module, rows: Int[np.ndarray, " train"], target: Encoded = None
+    ) -> dict[str, Tensor]:
         return {}
 
     def settled(self, rows: Int[np.ndarray, " train"]) -> "Nodes":

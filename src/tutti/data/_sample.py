@@ -7,11 +7,13 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int, Shaped, UInt64
+from jaxtyping import Int, Num, Shaped, UInt64
 from torch import Tensor, nn
 
 from tutti.core import Finding, Rows, Shape, Splits
 from tutti.data._reading import Reading
+
+Encoded = Num[np.ndarray, "_samples ..."] | None
 
 
 class Sample(ABC):
@@ -35,8 +37,11 @@ class Sample(ABC):
         """One tensor (or core.Rows) per argument of a network's forward, rows first, raw: nothing is fitted."""
 
     @abstractmethod
-    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
-        """The network's preprocessing buffers, fitted on these (training) rows alone: name -> value."""
+    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"], target: Encoded = None) -> dict[str, Tensor]:
+        """The network's preprocessing buffers, fitted on these (training) rows alone: name -> value.
+
+        target: of all samples, as the task encodes it, for buffers that are fitted to it on the same rows.
+        """
 
     def settled(self, rows: Int[np.ndarray, " train"]) -> "Sample":
         """These samples once the outer training rows are known: where a vocabulary is learnt from them, for one.
@@ -95,6 +100,11 @@ class Sample(ABC):
         """A small picture of one sample for the report, as JSON: {"kind": "image", "png": base64, …},
         {"kind": "signal", "values": [[…]]}, {"kind": "text", "text": …}, {"kind": "graph", "nodes": n, "edges": [[a,
         b], …]}, {"kind": "points", "points": [[x, y], …]}."""
+
+    def without_parts(self, row: int) -> "tuple[list[str], Sample] | None":
+        """The parts that `example(row)` shows, and as samples the whole followed by the whole without each part: what
+        an answer owes to a part is how it changes without. None where a kind has no parts to speak of."""
+        return None
 
     def describe(self) -> dict[str, Any]:
         """What the schema keeps of the samples: to_json, and the summary for those who read it."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tutti.core import Finding, Rows, SeriesShape, Severity, Splits
 from tutti.data._row_content import row_hashes
-from tutti.data._sample import Sample
+from tutti.data._sample import Encoded, Sample
 from tutti.data._series_time import Clock, calendar
 from tutti.tasks import Affine
 
@@ -114,20 +114,20 @@ class Series(Sample):
         into a judged one."""
         return self.horizon - 1
 
-    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
+    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"], target: Encoded = None) -> dict[str, Tensor]:
         """centre and scale of each channel, over all steps of these rows' pasts; gain and shift: from these units to
         those of the target, which are each output's own over the same rows (tasks.Affine)."""
         seen = self.covered(self.starts[rows], self.window)
         past = self.values[seen].astype(np.float64)
         centre, scale = np.nanmean(past, axis=0), np.nanstd(past, axis=0)
         scale = np.where(np.nanmin(past, axis=0) == np.nanmax(past, axis=0), 1.0, scale)
-        target = Affine.fit(self.futures[rows])
+        units = Affine.fit(self.futures[rows])
         own = np.tile(centre, self.horizon), np.tile(scale, self.horizon)
         found = {
             "front.centre": centre,
             "front.scale": scale,
-            "body.units.shift": (own[0] - target.centre.double().numpy()) / target.scale.double().numpy(),
-            "body.units.gain": own[1] / target.scale.double().numpy(),
+            "body.units.shift": (own[0] - units.centre.double().numpy()) / units.scale.double().numpy(),
+            "body.units.gain": own[1] / units.scale.double().numpy(),
         }
         there = dict(network.named_buffers())
         return {name: torch.from_numpy(value).to(there[name].dtype) for name, value in found.items() if name in there}

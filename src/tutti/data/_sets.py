@@ -15,7 +15,7 @@ from tutti.core import Column, Finding, InputError, SetShape
 from tutti.data._fit import fit_front
 from tutti.data._reading import Reading
 from tutti.data._row_content import row_hashes
-from tutti.data._sample import Sample
+from tutti.data._sample import Encoded, Sample
 
 MOST_BYTES = 2**33  # of all sets padded to the largest
 SHOWN = 400  # points of an example
@@ -54,7 +54,9 @@ class Sets(Sample):
     def inputs(self) -> tuple[Tensor, ...]:
         return self.items, self.counts
 
-    def fit(self, network: torch_nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
+    def fit(
+        self, network: torch_nn.Module, rows: Int[np.ndarray, " train"], target: Encoded = None
+    ) -> dict[str, Tensor]:
         """The buffers of every nn.SetInput: its scaling from all items of these sets, sizes from these sets."""
         fitted: dict[str, Tensor] = {}
         for prefix, layer in network.named_modules():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tutti.core import Finding, InputError, SignalShape, Splits
 from tutti.data._row_content import content_hashes
-from tutti.data._sample import Sample
+from tutti.data._sample import Encoded, Sample
 from tutti.data._signals_alike import near_signals
 from tutti.data._signals_fit import fit_signals
 
@@ -51,7 +51,7 @@ class Signals(Sample):
     def inputs(self) -> tuple[Tensor, ...]:
         return self.values, self.lengths
 
-    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
+    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"], target: Encoded = None) -> dict[str, Tensor]:
         """Centre and scale of each channel (of a spectrogram: of each band) of every nn.SignalInput."""
         return fit_signals(network, self.values, self.lengths, rows)
 

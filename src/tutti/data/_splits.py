@@ -19,7 +19,7 @@ from tutti.data._declaration import (
     number_groups,
     shuffled_time,
 )
-from tutti.data._folds import given_folds, make_folds
+from tutti.data._folds import given_folds, lean_hold_out, make_folds
 from tutti.data._hold_out import hold_out
 from tutti.data._time_order import Gap, time_blocks, timeline
 
@@ -112,7 +112,16 @@ def declare_splits(
     made = make_folds(asked, pool) if isinstance(folds, int) else given_folds(asked, folds, pool)
     _refuse_empty(made)
     unit, units = _units(asked, test)
-    splits = Splits(kind=chosen, rows=rows, test=test, folds=tuple(made), unit=unit, units=units, purged=purged)
+    splits = Splits(
+        kind=chosen,
+        rows=rows,
+        test=test,
+        folds=tuple(made),
+        unit=unit,
+        units=units,
+        purged=purged,
+        hold_out=lean_hold_out(asked, pool) if isinstance(folds, int) and number > 1 else None,
+    )
     _find_absent_classes(asked, splits)
     return splits, asked.findings
 

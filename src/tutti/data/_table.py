@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tutti.core import Finding, Rows, Schema
 from tutti.data._fit import fit_front
 from tutti.data._row_content import content_hashes, duplicate_groups, first_alike, row_hashes
-from tutti.data._sample import Sample
+from tutti.data._sample import Encoded, Sample
 
 MANY_OUTPUTS = 256  # numbers in a row's target, from which it is hashed as bytes
 
@@ -78,10 +78,10 @@ class Table:
         if self.sample is not None:
             self.sample.equip(network)
 
-    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
-        """The network's preprocessing buffers, fitted on these (training) rows and nothing else."""
+    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"], target: Encoded = None) -> dict[str, Tensor]:
+        """The network's preprocessing buffers, fitted on these (training) rows and nothing else; see Sample.fit."""
         if self.sample is not None:
-            return self.sample.fit(network, rows)
+            return self.sample.fit(network, rows, target)
         return fit_front(network, self.numbers[rows], self.codes[rows])
 
     def hashes(self, target: Shaped[np.ndarray, "rows ..."] | None = None) -> UInt64[np.ndarray, " rows"]:

@@ -1,6 +1,7 @@
 """Texts: kept as they were written; numbers of tokens once it is known which rows train."""
 
 import hashlib
+import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -12,8 +13,9 @@ from torch import Tensor, nn
 
 from tutti.core import Finding, InputError, Splits, TextShape
 from tutti.data._row_content import first_alike
-from tutti.data._sample import Sample
+from tutti.data._sample import Encoded, Sample
 from tutti.data._texts_alike import near_copies_of, sequence_hashes
+from tutti.data._texts_worth import slot_worths
 from tutti.data._tokens import FIRST, UNKNOWN, Tokeniser, fit_tokeniser, of_split
 from tutti.data._words import Ragged, Split, single_words, split
 
@@ -23,6 +25,7 @@ SHORT = 128  # where none is longer than so many tokens
 HEAD = 4  # of a text that is cut the first quarter stays, and the last three quarters
 MANY_UNKNOWN = 0.1  # the share of the judging texts' tokens from which unknown ones are a warning
 SHOWN = 300  # letters of an example
+_WORD = re.compile(r"^\s+|\S+\s*")
 
 
 class Corpus:
@@ -94,31 +97,20 @@ class Texts(Sample):
             )
         return self.tokens, self.lengths
 
-    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"]) -> dict[str, Tensor]:
-        """`rarity` of every layer that has this buffer: ln((1 + n) / (1 + d)) + 1 for each of its slots, where d of
-        the n texts hold the slot (the layer's `slots` gives them, [text, slot], negative for none)."""
+    def fit(self, network: nn.Module, rows: Int[np.ndarray, " train"], target: Encoded = None) -> dict[str, Tensor]:
+        """`worth` of every layer that has this buffer (see `slot_worths`), which gives each text's slots by its
+        `slots`."""
         fitted = {}
         for name, layer in network.named_modules():
-            if "rarity" in dict(layer.named_buffers(recurse=False)):
-                fitted[f"{name}.rarity" if name else "rarity"] = self._rarity(layer, rows)
+            if "worth" in dict(layer.named_buffers(recurse=False)):
+                key = (str(layer), layer.worth.shape, rows.tobytes(), None if target is None else target.tobytes())
+                if key not in self.worths:  # it takes as long as many training steps
+                    self.worths[key] = slot_worths(layer, self.inputs(), rows, target)
+                fitted[f"{name}.worth" if name else "worth"] = self.worths[key]
         return fitted
 
-    def _rarity(self, layer: Any, rows: Int[np.ndarray, " train"]) -> Tensor:
-        """Worked out once for the same rows and the same kind of layer: it takes as long as many training steps."""
-        key = (str(layer), layer.rarity.shape, rows.tobytes())
-        if key not in self.rarities:
-            counts = np.zeros(layer.rarity.shape[-1])
-            for part in torch.as_tensor(rows).split(2048):
-                slots = np.sort(layer.slots(*(x[part] for x in self.inputs())).numpy())
-                fresh = slots >= 0
-                fresh[:, 1:] &= slots[:, 1:] != slots[:, :-1]
-                counts += np.bincount(slots[fresh], minlength=len(counts))
-            rarity = np.log((1 + len(rows)) / (1 + counts)) + 1
-            self.rarities[key] = torch.as_tensor(rarity, dtype=torch.float32)
-        return self.rarities[key]
-
     @cached_property
-    def rarities(self) -> dict[tuple[Any, ...], Tensor]:
+    def worths(self) -> dict[tuple[Any, ...], Tensor]:
         """What `fit` has worked out."""
         return {}
 
@@ -241,6 +233,17 @@ class Texts(Sample):
 
     def example(self, row: int) -> dict[str, Any]:
         return {"kind": "text", "text": str(self.corpus.texts[row])[:SHOWN]}
+
+    def without_parts(self, row: int) -> tuple[list[str], Sample] | None:
+        """The words that are shown, each with the blanks behind it."""
+        text = str(self.corpus.texts[row])
+        words = _WORD.findall(text[:SHOWN])
+        if self.tokeniser is None or self.length is None or len(words) < 2:
+            return None
+        ends = np.cumsum([len(word) for word in words])
+        less = [text[: end - len(word)] + text[end:] for word, end in zip(words, ends, strict=True)]
+        corpus = Corpus(np.array([text, *less], dtype=object))
+        return words, replace(self, corpus=corpus).told(self.tokeniser, self.length)
 
 
 def usual_length(lengths: Int[np.ndarray, " rows"]) -> int:

@@ -123,7 +123,10 @@ def assess(
     }
     result["details"] = _details(declared, outcome, baselines, judged, searched, quality, clock, looks)
     result["seconds"] = round(clock.seconds, 2)
-    shown = examples(declared, judged.rows, judged.prediction) if options.examples else []
+    shown = []
+    if options.examples:
+        predictor = outcome.predictor if judged.test else None  # without a test the networks have seen the rows
+        shown = examples(declared, judged.rows, judged.prediction, predictor, 0.3 * clock.ending)
     return Assessment(result=result, predictions=_predictions(declared, outcome, judged), examples=shown)
 
 
@@ -180,7 +183,7 @@ def _baseline_json(declared: Declared, judged: Judged, baseline: Baseline, diffe
 
 def _cv(declared: Declared, outcome: Outcome) -> dict[str, Any]:
     """The selection score: mean over folds, with Nadeau and Bengio's interval, or that of the one hold-out."""
-    folds = declared.splits.folds[: outcome.folds]
+    folds = declared.splits.judging(outcome.folds)
     point = outcome.best.point
     if len(folds) == 1:
         held = Judged(test=False, rows=outcome.rows, prediction=outcome.out_of_fold)

@@ -1,5 +1,7 @@
 """Samples to look at in the report: the worst mistakes, and some of all."""
 
+import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from tutti.core import permutation
 from tutti.data import overlay
 from tutti.learn._declare import Declared
 from tutti.metrics import METRICS
+from tutti.predictor import Predictor
 
 MISTAKES = 12
 OTHERS = 12
@@ -17,14 +20,22 @@ _KEY = 0xE8A3
 
 
 def examples(
-    declared: Declared, rows: Int[np.ndarray, " judged"], prediction: Float[np.ndarray, "judged ..."]
+    declared: Declared,
+    rows: Int[np.ndarray, " judged"],
+    prediction: Float[np.ndarray, "judged ..."],
+    predictor: Predictor | None = None,
+    seconds: float = 1.0,
 ) -> list[dict[str, Any]]:
     """Pictures of judged samples with truth and prediction: those with the largest loss first, then some drawn from
     the others by a fixed key. Nothing for tables, whose rows a report does not show.
 
     {"picture": Sample.example(row), "row", "loss", "worst": bool, and of classes "truth", "answer", "probability" (of
-    the answer); of values "truth" and "answer" as lists}.
+    the answer); of values "truth" and "answer" as lists}. With a predictor, one class per row and samples that have
+    parts (the words of a text) also "parts": [[part, worth], …], where the worth of a part is the probability of the
+    answer less that without the part (Zeiler & Fergus 2014, sec. 2.1; Li, Monroe & Jurafsky 2016), as far as
+    `seconds` reach.
     """
+    began = time.monotonic()
     table = declared.table
     if table.sample is None or not len(rows):
         return []
@@ -35,10 +46,26 @@ def examples(
         order = order[np.sort(first)]
     worst, rest = order[:MISTAKES], order[MISTAKES:]
     drawn = rest[permutation(_KEY, len(rest))[:OTHERS]] if len(rest) else rest
-    return [
-        _example(declared, int(rows[i]), prediction[i], float(losses[i]), worst=bool(place < len(worst)))
-        for place, i in enumerate([*worst, *drawn])
-    ]
+    found = []
+    for place, i in enumerate([*worst, *drawn]):
+        shown = _example(declared, int(rows[i]), prediction[i], float(losses[i]), worst=bool(place < len(worst)))
+        if predictor is not None and "probability" in shown and time.monotonic() - began < seconds:
+            shown |= _parts(declared, int(rows[i]), int(prediction[i].argmax()), predictor)
+        found.append(shown)
+    return found
+
+
+def _parts(declared: Declared, row: int, answer: int, predictor: Predictor) -> dict[str, Any]:
+    """What each part of a sample adds to the probability of the answer, where it has parts."""
+    assert declared.table.sample is not None
+    divided = declared.table.sample.without_parts(row)
+    if divided is None:
+        return {}
+    parts, sample = divided
+    copies = declared.table.take(np.full(len(sample), row))
+    probability = predictor.on(replace(copies, sample=sample))[:, answer]
+    worth = probability[0] - probability[1:]
+    return {"parts": [[part, round(float(w), 4)] for part, w in zip(parts, worth, strict=True)]}
 
 
 def _losses(declared: Declared, rows: np.ndarray, prediction: np.ndarray) -> Float[np.ndarray, " judged"]:

@@ -157,7 +157,7 @@ def _train_and_judge(
     search = training.search(
         choice,
         told=told,
-        deadline=clock.deadline,
+        deadline=None if clock.deadline is None else clock.deadline - choice.after,
         began=clock.began,
         observer=observer,
         log=(lambda event: None) if run is None else run.append,

@@ -45,6 +45,8 @@ def write_declared(run: Run, declared: Declared, options: Options, source: Any) 
     tensors = {"test": splits.test, "units": splits.units, "purged": splits.purged}
     for number, fold in enumerate(splits.folds):
         tensors |= {f"fold.{number}.train": fold.train, f"fold.{number}.validation": fold.validation}
+    if splits.hold_out is not None:
+        tensors |= {"hold_out.train": splits.hold_out.train, "hold_out.validation": splits.hold_out.validation}
     run.write_tensors("splits.safetensors", {k: np.ascontiguousarray(v) for k, v in tensors.items()})
 
 
@@ -74,8 +76,8 @@ def _found_path(run: Run, kept: Any) -> Any:
 def read_splits(run: Run) -> Splits:
     """The splits of a run."""
     plain, tensors = run.read_json("splits.json"), run.read_tensors("splits.safetensors")
-    count = sum(name.endswith(".train") for name in tensors)
-    folds = [Fold(train=tensors[f"fold.{i}.train"], validation=tensors[f"fold.{i}.validation"]) for i in range(count)]
+    count = sum(name.startswith("fold.") and name.endswith(".train") for name in tensors)
+    folds = [_fold(tensors, f"fold.{i}") for i in range(count)]
     return Splits(
         kind=plain["kind"],
         unit=plain["unit"],
@@ -84,7 +86,12 @@ def read_splits(run: Run) -> Splits:
         units=tensors["units"],
         purged=tensors["purged"],
         folds=tuple(folds),
+        hold_out=_fold(tensors, "hold_out") if "hold_out.train" in tensors else None,
     )
+
+
+def _fold(tensors: Mapping[str, np.ndarray], name: str) -> Fold:
+    return Fold(train=tensors[f"{name}.train"], validation=tensors[f"{name}.validation"])
 
 
 def write_plan(

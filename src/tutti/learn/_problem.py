@@ -29,7 +29,7 @@ def make_problem(
     target = torch.as_tensor(declared.target)
     streams, affines = [], []
     for number, fold in enumerate(folds):
-        buffers = declared.table.fit(probe, fold.train)
+        buffers = declared.table.fit(probe, fold.train, declared.target)
         own: Tensor | None = None
         if task.kind == "regression":
             affine = Affine.fit(declared.target[fold.train])

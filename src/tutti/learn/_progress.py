@@ -8,8 +8,8 @@ from tutti.learn._options import MINIMUM_BUDGET
 PATIENCE = 60.0  # seconds that a whole command aims at where no budget is given
 BASELINES = 0.2  # share of what is left for the baselines, at most
 BASELINES_AT_MOST = 8.0  # seconds, where no budget is given
-ENDING = 0.08  # share of the whole kept for judging and writing
-ENDING_AT_LEAST = 1.5
+ENDING = 0.08  # share of the whole kept for scores, report and writing
+ENDING_AT_LEAST, ENDING_AT_MOST = 1.5, 16.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,8 @@ class Clock:
 
     @property
     def ending(self) -> float:
-        """Seconds kept for what comes after training."""
-        return max(ENDING_AT_LEAST, ENDING * self.total)
+        """Seconds kept for what comes after training and the predictions."""
+        return min(max(ENDING_AT_LEAST, ENDING * self.total), ENDING_AT_MOST)
 
     def for_baselines(self) -> float:
         """Seconds that the baselines may take."""

@@ -25,5 +25,6 @@ def recipe(shape: ImageShape, rows: int, kind: TaskKind) -> Recipe:
         epochs=epochs,
         base=base,
         rate=4e-3,
+        stretch=2.0,
         others=(Setting(weight_decay=0.05), Setting(weight_decay=0.05, augment=0.4, flip=0.5)),
     )

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tutti.core import Finding, InputError, Observer, Setting
+from tutti.core import Config, Finding, InputError, Observer, Setting
+from tutti.learn._bench import Bench, Trial
 from tutti.learn._declare import Declared
-from tutti.learn._ladder import Choice, Ladder, Trial
+from tutti.learn._ladder import Choice, Ladder
 from tutti.learn._network import Network, network_for
 from tutti.learn._options import Options
 from tutti.learn._problem import make_problem, whole
@@ -64,11 +65,12 @@ class Training:
         self.rows = len(declared.splits.train)
         recipe = recipe_for(declared.schema.shape, self.rows, declared.task.kind)
         batch_size = options.batch_size or recipe.batch_size
-        base = replace(_base(recipe, options, declared.table.kind), **_checked_setting(options.setting))
+        named = None if callable(options.model) else options.model_config(declared.table.kind)
+        base = replace(_base(recipe, options, named), **_checked_setting(options.setting))
         self.recipe: Recipe = replace(
             recipe,
             batch_size=min(batch_size, max(1, self.rows)),
-            epochs=float(options.epochs or recipe.epochs),
+            epochs=float(options.epochs or recipe.epochs * getattr(named, "passes", 1.0)),
             base=base,
         )
         self.network: Network = network_for(options, self.recipe, declared.table, declared.task)
@@ -123,26 +125,32 @@ class Training:
     def choose(self, allowance: float, *, timed: bool = True) -> Choice:
         """Climbs the cost ladder, by the clock or by counting multiply-adds."""
         declared = self.declared
-        ladder = Ladder(
+        splits = declared.splits
+        bench = Bench(
             make=lambda folds: make_problem(
                 declared,
                 self.network.build,
-                declared.splits.folds[:folds],
+                splits.judging(folds),
                 seed=self.options.seed,
                 device=self.device,
             ),
             grid=self.grid,
+            seen=lambda folds: max(len(fold.train) for fold in splits.judging(folds)),
             recipe=self.recipe,
             rules=self.rules,
             schedule=self.schedule,
-            folds=len(declared.splits.folds),
-            rows=self.rows,
             weights=self.network.weights,
             threads=self.threads,
-            rungs=self.options.rungs,
             timed=timed,
             executor=self.options.through,
             precision=self.options.computed,
+        )
+        ladder = Ladder(
+            bench=bench,
+            folds=len(splits.folds),
+            rows=self.rows,
+            tested=len(splits.test),
+            rungs=self.options.rungs,
             across=self.options.shared,
             refit=self._refits,
         )
@@ -150,7 +158,7 @@ class Training:
 
     def retold(self, told: Told) -> Choice:
         """The choice of an earlier run, without timing anything."""
-        folds = self.declared.splits.folds[: told.folds]
+        folds = self.declared.splits.judging(told.folds)
         problem, judge = make_problem(
             self.declared, self.network.build, folds, seed=self.options.seed, device=self.device
         )
@@ -168,7 +176,9 @@ class Training:
             each=0.0,
         )
         grid = Grid.around(told.grid)
-        return Choice(trial=trial, grid=grid, plan=told.plan, seconds=0.0, shortened=False, raced=told.raced)
+        return Choice(
+            trial=trial, grid=grid, plan=told.plan, seconds=0.0, after=0.0, shortened=False, raced=told.raced
+        )
 
     def lines(self, choice: Choice) -> tuple[str, ...]:
         """What is about to be done, in words."""
@@ -295,15 +305,13 @@ def _ways(plan: Plan) -> str:
     return rounded + (", every batch divided over the processes" if plan.across == "sharded" else "")
 
 
-def _base(recipe: Recipe, options: Options, kind: str) -> Setting:
+def _base(recipe: Recipe, options: Options, named: Config | None) -> Setting:
     """The hyper-parameters that the grid does not vary: those of a named model, where it has its own; the recipe's
     for its own model, and for others where it is one for all networks of its kind."""
-    if options.model is None:
-        return recipe.base
-    config = None if callable(options.model) else options.model_config(kind)
-    usual = Setting() if recipe.rate is None else recipe.base
-    own: Setting = getattr(config, "setting", usual)
-    return own
+    own: Setting | None = getattr(named, "setting", None)
+    if own is not None:
+        return own
+    return recipe.base if options.model is None or recipe.rate is not None else Setting()
 
 
 def _device(name: str | None) -> torch.device:

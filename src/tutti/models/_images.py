@@ -42,8 +42,8 @@ class ChannelsLast(torch_nn.Module):
 class ImageModel(Model):
     """Base of the Configs of networks for images.
 
-    augmented: whether there are layers that shift, turn, mirror and erase training images. How far they go is the
-    setting's `augment` and `flip`, both 0 where nothing is said.
+    augmented: whether there are layers that shift, turn, mirror, erase and mix training images. How far they go is
+    the setting's `augment`, `flip` and `mixup`, all 0 where nothing is said.
     """
 
     kind: ClassVar[str] = "images"
@@ -58,7 +58,7 @@ class ImageModel(Model):
         """The layers at the head of the body."""
         if not self.augmented:
             return []
-        return [nn.RandomTurn(), nn.RandomShift(), nn.RandomFlip(), nn.RandomErase()]
+        return [nn.RandomTurn(), nn.RandomShift(), nn.RandomFlip(), nn.RandomErase(), nn.Mixup()]
 
 
 def check_size(shape: core.ImageShape, least: int, name: str) -> None:

@@ -19,7 +19,8 @@ class SmallCNN(ImageModel):
     """
 
     name: ClassVar[str] = "smallcnn"
-    setting: ClassVar[core.Setting] = core.Setting(dropout=0.5)
+    setting: ClassVar[core.Setting | None] = core.Setting(dropout=0.5)
+    passes: ClassVar[float] = 2.4
 
     augmented: bool = False
 
@@ -55,6 +56,7 @@ class LeNet(ImageModel):
     """
 
     name: ClassVar[str] = "lenet"
+    passes: ClassVar[float] = 2.4
 
     augmented: bool = False
     activation: str = "tanh"

@@ -13,6 +13,8 @@ class Model(core.Config, ABC):
 
     kind: ClassVar[str]
     dense: ClassVar[bool] = False  # whether it answers for every pixel of an image
+    setting: ClassVar[core.Setting | None] = None  # hyper-parameters of its own, instead of the recipe's
+    passes: ClassVar[float] = 1.0  # times the recipe's epochs: small networks want more of them
 
     @abstractmethod
     def build(self, shape: Any, outputs: int) -> nn.Module:

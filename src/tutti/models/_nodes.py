@@ -67,13 +67,41 @@ class NodeNetwork(torch_nn.Module):
         return self._made[name]
 
     def forward(self, node: Int[Tensor, "*member batch"]) -> Float[Tensor, "*member batch out"]:
+        output = self.layers(*self._graph())
+        return torch.take_along_dim(output, node.unsqueeze(-1), dim=-2)
+
+    def _graph(self) -> tuple[Features, nn.Edges]:
+        """The features and the edges that are held."""
         if self.features is None or self.edges is None:
             raise core.InputError("The network holds no graph.", fix="Give it one: network.hold(features, edges).")
         x: Features = self.features
         if self.entries is not None:
             x = nn.SparseFeatures(self.features, self._kept("entries", self.entries, self.inputs))
-        output = self.layers(x, self._kept("edges", self.edges, self._nodes))
-        return torch.take_along_dim(output, node.unsqueeze(-1), dim=-2)
+        return x, self._kept("edges", self.edges, self._nodes)
+
+
+class SampledNodeNetwork(NodeNetwork):
+    """A NodeNetwork that in training computes only what a batch needs: its nodes, and the neighbours that are drawn
+    for it (nn.sample_neighbours). In evaluation all nodes are computed from all their neighbours.
+
+    A sampled graph is another for every member and step, so members train one after another; their batches cannot be
+    divided, as nodes of one batch share neighbours.
+    """
+
+    stacked: ClassVar[bool] = False
+    batch_statistics: ClassVar[bool] = True
+
+    def __init__(self, layers: torch_nn.Module, inputs: int, counts: tuple[int, ...]) -> None:
+        super().__init__(layers, inputs)
+        self.counts = counts
+
+    def forward(self, node: Int[Tensor, "*member batch"]) -> Float[Tensor, "*member batch out"]:
+        if not self.training:
+            return super().forward(node)
+        features, edges = self._graph()
+        kept, drawn = nn.sample_neighbours(edges, node, self.counts)
+        output: Tensor = self.layers(nn.take_features(features, kept), drawn)
+        return output[torch.searchsorted(kept[: len(torch.unique(node))], node)]
 
 
 def drop(layer: nn.Dropout | None, x: Features) -> Features:

@@ -1,11 +1,11 @@
-"""GraphSAGE (Hamilton et al. 2017) for the nodes of one graph, all neighbours at once."""
+"""GraphSAGE (Hamilton et al. 2017) for the nodes of one graph, from all neighbours or from some drawn ones."""
 
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
 from tutti import core, nn
-from tutti.models._nodes import ConvolutionLayers, NodeModel, NodeNetwork
+from tutti.models._nodes import ConvolutionLayers, NodeModel, NodeNetwork, SampledNodeNetwork
 from tutti.models._table import check_choice, check_layers
 
 
@@ -14,7 +14,9 @@ class SAGE(NodeModel):
     """GraphSAGE layers through `hidden` widths: a node's own features and the mean of its neighbours' beside them.
 
     how: what stands for the neighbours, "mean", "sum" or "max" (of dense features only). dropout, edge_dropout: as
-    GCN's.
+    GCN's. sampled: how many neighbours a training step draws for each node, one number per layer from the outputs
+    inwards ((25, 10) in the paper); () takes all. Then batches of some hundred nodes train on graphs of any size:
+    nn.sample_neighbours.
     """
 
     name: ClassVar[str] = "sage"
@@ -24,15 +26,27 @@ class SAGE(NodeModel):
     activation: str = "relu"
     dropout: bool = True
     edge_dropout: bool = False
+    sampled: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_layers(self.hidden)
         check_choice("activation", [self.activation], list(nn.ACTIVATIONS))
         check_choice("aggregation", [self.how], ["mean", "sum", "max"])
+        if self.sampled and (len(self.sampled) != len(self.hidden) + 1 or min(self.sampled) < 1):
+            raise core.InputError(
+                f"sampled is {list(self.sampled)}; expected a number above 0 for each of "
+                f"{len(self.hidden) + 1} layers."
+            )
+        if self.sampled and self.how == "sum":
+            raise core.InputError(
+                "A sum over drawn neighbours is smaller than that over all, which judges.", fix='Take how="mean".'
+            )
 
     def build(self, shape: core.NodeShape, outputs: int) -> NodeNetwork:
         """The network for nodes of this shape and so many outputs."""
         widths = (shape.features, *self.hidden, outputs)
         layers = [nn.SAGE(a, b, how=self.how) for a, b in pairwise(widths)]
         chain = ConvolutionLayers(list(layers), self.activation, dropout=self.dropout, edge_dropout=self.edge_dropout)
+        if self.sampled:
+            return SampledNodeNetwork(chain, shape.features, self.sampled)
         return NodeNetwork(chain, shape.features)

@@ -47,8 +47,9 @@ class BagBody(torch_nn.Module):
 class TextBag(Model):
     """A learned row for every word and, hashed into `buckets` slots, for every run of 2 … `longest` words.
 
-    Each run counts once in a text, weighted by its rarity in the training texts (TF-IDF's idf), all of a text's
-    weights scaled to one length (nn.RunSlots). dropout: whether whole runs are left out in training, at the setting's
+    Each run counts once in a text, weighted by its rarity in the training texts (TF-IDF's idf) and, where `telling`,
+    by the root of how much it tells of the classes (Wang & Manning 2012); all of a text's weights are scaled to one
+    length (nn.RunSlots). dropout: whether whole runs are left out in training, at the setting's
     `dropout`.
     width 0: the rows are the outputs' own weights, 0 to begin with, and their sum and a bias are the answer: logistic
     regression on TF-IDF. Else rows of `width` values (fastText's embeddings, but weighted), whose sum goes through
@@ -63,6 +64,7 @@ class TextBag(Model):
     buckets: int = 1 << 18
     hidden: tuple[int, ...] = ()
     dropout: bool = False
+    telling: bool = True
 
     def __post_init__(self) -> None:
         if self.width < 0 or any(units < 1 for units in self.hidden):
@@ -72,7 +74,7 @@ class TextBag(Model):
 
     def build(self, shape: core.TextShape, outputs: int) -> TextNetwork:
         """The network for texts of `shape` and so many outputs; weights come from torch's generator."""
-        front = nn.RunSlots(shape.tokens, buckets=self.buckets, longest=self.longest)
+        front = nn.RunSlots(shape.tokens, buckets=self.buckets, longest=self.longest, telling=self.telling)
         if not self.width:
             bag = nn.SlotBag(front.slot_count, outputs, sd=0.0, drop=self.dropout)
             return TextNetwork(front, BagBody(bag, Bias(outputs)))

@@ -9,6 +9,7 @@ from tutti.nn._activations import activation as activation
 from tutti.nn._attention import KeyValueCache as KeyValueCache
 from tutti.nn._attention import attention as attention
 from tutti.nn._attention import attention_maps as attention_maps
+from tutti.nn._augment import Mixup as Mixup
 from tutti.nn._augment import RandomErase as RandomErase
 from tutti.nn._augment import RandomFlip as RandomFlip
 from tutti.nn._augment import RandomShift as RandomShift
@@ -65,6 +66,8 @@ from tutti.nn._messages import propagate as propagate
 from tutti.nn._messages import scatter as scatter
 from tutti.nn._multihead import MultiHeadAttention as MultiHeadAttention
 from tutti.nn._multihead import from_torch_attention as from_torch_attention
+from tutti.nn._neighbours import sample_neighbours as sample_neighbours
+from tutti.nn._neighbours import take_features as take_features
 from tutti.nn._node_layers import NodeLinear as NodeLinear
 from tutti.nn._node_layers import NodeNorm as NodeNorm
 from tutti.nn._normalise import NORMALISATIONS as NORMALISATIONS

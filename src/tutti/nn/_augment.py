@@ -1,9 +1,9 @@
-"""Augmentation of images by their symmetries: shifts, turns, mirrors, erasures; in training only.
+"""Augmentation of images: shifts, turns, mirrors, erasures, mixtures of two; in training only.
 
 Each layer takes standardised images [*member, batch, channel, height, width] as a whole batch, on their device, and
 gives as many of the same size. How far it goes stands in the buffer `augment` (0: not at all, 1: as far as the
-layer's own limits) or `flip`, one number per member, which the engine fills from the member's setting. Draws are
-core.draw_uniform's: settings of one stream see the same shifts and turns, each at its own strength.
+layer's own limits), `flip` or `mixup`, one number per member, which the engine fills from the member's setting. Draws
+are core.draw_uniform's: settings of one stream see the same shifts and turns, each at its own strength.
 """
 
 from math import pi
@@ -143,3 +143,31 @@ class RandomErase(nn.Module):
         half = 0.5 * side * self.share * spread(self.augment, length) * length
         place = torch.arange(side, device=centre.device) + 0.5
         return (place - side * centre[..., None]).abs() < half[..., None]
+
+
+class Mixup(nn.Module):
+    """Mixes an image with its partner in the batch with probability `mixup`: λ x + (1 − λ) x' with uniform λ.
+
+    The loss then is λ times that of the own target and 1 − λ times that of the partner's (Zhang, Cissé, Dauphin &
+    Lopez-Paz 2018, "mixup: Beyond empirical risk minimization", eq. 1, with α = 1). Rows are paired two by two
+    (core.partners), so that a batch in parts of even size is mixed as in one piece; unlike in the paper, whose λ is
+    one for the whole batch and mixes all of it, λ and whether to mix are drawn for each image.
+    """
+
+    stacked = True
+    mixup: Tensor
+
+    def __init__(self, probability: float = 0.0) -> None:
+        super().__init__()
+        if not 0 <= probability <= 1:
+            raise core.InputError(f"The probability of a mixture is {probability}; expected a number from 0 to 1.")
+        self.register_buffer("mixup", torch.tensor(float(probability)))
+
+    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        if not self.training:
+            return x
+        draws = _draws(x, 2)
+        share = torch.where(draws[..., 0] < spread(self.mixup, draws[..., 0]), draws[..., 1], 1.0)
+        core.mix_targets(share)
+        other = x.index_select(-4, core.partners(x.shape[-4], x.device))
+        return torch.lerp(other, x, share[..., None, None, None])

@@ -93,23 +93,25 @@ class RunSlots(nn.Module):
     A single token is its own slot. Runs of 2 … `longest` tokens are hashed into `buckets` slots behind those of the
     tokens (Weinberger et al. 2009; Joulin et al. 2017, fastText): x ← 32-bit (x · 0x9E3779B1 + token), then its bits
     are mixed. Runs with unknown tokens count for nothing, nor does the unknown token.
-    weights: `rarity` of the slot (TF-IDF's idf; data.Texts fits it), each text's scaled to the length LENGTH.
+    weights: `worth` of the slot, each text's scaled to the length LENGTH. data.Texts fits it: how rare the slot is
+    (TF-IDF's idf), and where the layer is `telling` also how much it tells of the classes (data/_texts_worth.py).
     forward gives slots [*member, batch, run] (−1: none) in rising order, and weights (0 there).
     """
 
     stacked = True
-    rarity: Tensor
+    worth: Tensor
 
-    def __init__(self, tokens: int, *, buckets: int = 0, longest: int = 2) -> None:
+    def __init__(self, tokens: int, *, buckets: int = 0, longest: int = 2, telling: bool = False) -> None:
         super().__init__()
         if longest < 1 or (longest > 1 and buckets < 1):
             raise core.InputError(f"Runs of up to {longest} tokens in {buckets} buckets.", fix="Use at least 1 each.")
         self.tokens, self.buckets, self.longest = tokens, buckets if longest > 1 else 0, longest
         self.slot_count = self.tokens + self.buckets
-        self.register_buffer("rarity", torch.ones(self.slot_count))
+        self.telling = telling
+        self.register_buffer("worth", torch.ones(self.slot_count))
 
     def extra_repr(self) -> str:
-        return f"tokens={self.tokens}, buckets={self.buckets}, longest={self.longest}"
+        return f"tokens={self.tokens}, buckets={self.buckets}, longest={self.longest}, telling={self.telling}"
 
     def slots(
         self, tokens: Int[Tensor, "*member batch time"], lengths: Int[Tensor, "*member batch"]
@@ -135,7 +137,7 @@ class RunSlots(nn.Module):
         slots = sorted_rows(self.slots(tokens, lengths))
         fresh = slots >= 0
         fresh[..., 1:] &= slots[..., 1:] != slots[..., :-1]
-        weights = self.rarity[slots.clamp(min=0)] * fresh
+        weights = self.worth[slots.clamp(min=0)] * fresh
         size = weights.norm(dim=-1, keepdim=True).clamp(min=1e-6)
         return slots.masked_fill(~fresh, -1), LENGTH * weights / size
 

@@ -28,7 +28,13 @@ def examples(facts: Facts) -> Section | None:
         for place, (caption, members) in enumerate(groups)
         if members
     ]
-    return Section(key="examples", title="Examples", said=_said(found), shown=parts)
+    said = _said(found)
+    if any(e.get("parts") for e in found):
+        said += (
+            " Shaded words speak for the answer, underlined ones against it: its probability falls, or rises, when "
+            "the word is left out; the darker, the more."
+        )
+    return Section(key="examples", title="Examples", said=said, shown=parts)
 
 
 def _said(found: Sequence[Mapping[str, Any]]) -> str:

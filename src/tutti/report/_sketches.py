@@ -12,6 +12,7 @@ from tutti.report._svg import Drawing, thin
 SIDE = 160
 ROUNDS = 60  # of the layout of a graph
 MOST_NODES = 80
+SLIGHT = 0.01  # of probability: words that change less are not marked
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
 
 
@@ -31,7 +32,20 @@ def _image(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], wor
 
 
 def _text(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], words: str) -> Markup | None:
-    return tag("blockquote", str(picture.get("text", "")))
+    """The text; where it is known what its words are worth, these are marked by it: four shades each way."""
+    text = str(picture.get("text", ""))
+    parts = [(str(p[0]), float(p[1])) for p in example.get("parts") or () if len(p) == 2 and is_number(p[1])]
+    most = max((abs(worth) for _, worth in parts), default=0.0)
+    if most < SLIGHT:
+        return tag("blockquote", text)
+    words_marked = []
+    for part, worth in parts:
+        shade = round(4 * abs(worth) / most)
+        word = part.rstrip()
+        way = "for" if worth > 0 else "against"
+        marked = tag("span", word, class_=f"{way}-{shade}", title=f"{worth:+.3f}") if shade else word
+        words_marked += [marked, part[len(word) :]]
+    return tag("blockquote", *words_marked, text[sum(len(part) for part, _ in parts) :])
 
 
 def _signal(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], words: str) -> Markup | None:

@@ -17,8 +17,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from tutti.core import Setting, draw_uniform, penalties, random_keys
-from tutti.training._plan import ExecutorName, Precision
+from tutti.core import Setting, draw_uniform, mixing, partners, penalties, random_keys
+from tutti.training._plan import ExecutorName, Precision, part_rows
 from tutti.training._program import Program
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.Identity)
@@ -54,6 +54,9 @@ def _keyed_dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace
     if not training or p == 0:
         return input
     return torch.where(draw_uniform(input) < p, 0.0, input / (1 - p))
+
+
+_Passed = tuple[Tensor, list[Tensor], list[Tensor]]
 
 
 class Group:
@@ -132,7 +135,7 @@ class Group:
         if micro == 1:
             return self._backward(inputs, target, weights, keys, first_row)
         rows = target.shape[1]
-        size = -(-rows // micro)
+        size = part_rows(rows, micro)
         total, loss = torch.zeros_like(self._gradient), target.new_zeros(self.members, dtype=self._gradient.dtype)
         for first in range(0, rows, size):
             part = slice(first, min(first + size, rows))
@@ -155,8 +158,8 @@ class Group:
     ) -> Float[Tensor, " member"]:
         inputs, target = tuple(self._spread(x) for x in inputs), self._spread(target)
         key = keys[self.streams[0]] if self.mode == "looped" else keys
-        output, extra = self._forward(inputs, key, first_row)
-        loss = self.losses(output, target, None if weights is None else self._spread(weights))
+        output, extra, shares = self._forward(inputs, key, first_row)
+        loss = self.losses(output, target, None if weights is None else self._spread(weights), shares)
         for term in extra:
             loss = loss + term
         total = loss if self.mode == "looped" else loss.sum()
@@ -166,26 +169,26 @@ class Group:
         self._padding.zero_()  # the rules may have written there
         return loss.detach().reshape(-1)
 
-    def _forward(self, inputs: tuple[Tensor, ...], key: Tensor, first_row: int) -> tuple[Tensor, list[Tensor]]:
-        """The members' outputs, and the terms that layers add to their losses.
+    def _forward(self, inputs: tuple[Tensor, ...], key: Tensor, first_row: int) -> _Passed:
+        """The members' outputs, the terms that layers add to their losses, the shares by which rows are mixed.
 
         In bfloat16, torch.autocast says what is rounded: the factors of products and convolutions.
         """
         rounded = self.precision == "bfloat16"
         with torch.autocast(self._gradient.device.type, torch.bfloat16) if rounded else nullcontext():
-            output, extra = self._computed(inputs, key, first_row)
-        return (output.to(self._gradient.dtype) if rounded else output), extra
+            output, extra, shares = self._computed(inputs, key, first_row)
+        return (output.to(self._gradient.dtype) if rounded else output), extra, shares
 
-    def _computed(self, inputs: tuple[Tensor, ...], key: Tensor, first_row: int) -> tuple[Tensor, list[Tensor]]:
+    def _computed(self, inputs: tuple[Tensor, ...], key: Tensor, first_row: int) -> _Passed:
         if self.mode == "vmapped":
             return self._forward_vmapped(inputs, key, first_row)
         own_masks = _OwnDropout() if self._own_masks else nullcontext()
         own_draws = _torch_seed(key, first_row) if self.draws else nullcontext()
-        with penalties() as extra, random_keys(key, first_row), own_masks, own_draws:
+        with penalties() as extra, mixing() as shares, random_keys(key, first_row), own_masks, own_draws:
             output: Tensor = self.body(*inputs)
         if self._unused:
             self._keep_rebound()
-        return output, extra
+        return output, extra, shares
 
     def _keep_rebound(self) -> None:
         """Takes over the buffers that a user's forward has bound to new tensors (self.mean = …)."""
@@ -195,19 +198,17 @@ class Group:
                 view.copy_(now.detach())
                 attach(self.body, {}, {name: view}, {})
 
-    def _forward_vmapped(
-        self, inputs: tuple[Tensor, ...], key: Tensor, first_row: int
-    ) -> tuple[Tensor, list[Tensor]]:
-        def member(values: dict[str, Tensor], key: Tensor, *inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
-            with penalties() as extra, random_keys(key, first_row), _OwnDropout():
+    def _forward_vmapped(self, inputs: tuple[Tensor, ...], key: Tensor, first_row: int) -> _Passed:
+        def member(values: dict[str, Tensor], key: Tensor, *inputs: Tensor) -> _Passed:
+            with penalties() as extra, mixing() as shares, random_keys(key, first_row), _OwnDropout():
                 output: Tensor = torch.func.functional_call(self.body, values, inputs)
-            return output, extra
+            return output, extra, shares
 
         values = dict(zip(self.program.layout.names, self._leaves, strict=True)) | self.buffers
         keys = key.repeat(len(self.settings))
         for name, view in self._running.items():
             self.buffers[name].copy_(view)
-        result: tuple[Tensor, list[Tensor]] = torch.func.vmap(member, randomness="error")(values, keys, *inputs)
+        result: _Passed = torch.func.vmap(member, randomness="error")(values, keys, *inputs)
         for name, view in self._running.items():
             view.copy_(self.buffers[name])
         return result
@@ -220,12 +221,31 @@ class Group:
             return x
         return x.expand(len(self.settings), *x.shape).reshape(self.members, *x.shape[1:])
 
-    def losses(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Float[Tensor, "*member"]:
-        """Each member's mean loss, without the terms that layers add."""
+    def losses(
+        self, output: Tensor, target: Tensor, weights: Tensor | None = None, shares: Sequence[Tensor] = ()
+    ) -> Float[Tensor, "*member"]:
+        """Each member's mean loss, without the terms that layers add; of mixed rows with each partner's target as
+        well."""
+        batch = 0 if self.mode == "looped" else 1
+        if not shares:
+            return self._mean_loss(output, target, weights, batch)
+        other = partners(target.shape[batch], target.device)
+        share = shares[0]
+        for again in shares[1:]:
+            share = again * share + (1 - again) * (1 - share.index_select(-1, other))
+        own, theirs = share, 1 - share
+        if weights is not None:
+            own, theirs = own * weights, theirs * weights.index_select(-1, other)
+        of_partner = self._mean_loss(output, target.index_select(batch, other), theirs, batch)
+        return self._mean_loss(output, target, own, batch) + of_partner
+
+    def _mean_loss(
+        self, output: Tensor, target: Tensor, weights: Tensor | None, batch: int
+    ) -> Float[Tensor, "*member"]:
         k = self.program.replicas
         if k > 1:
             output = rearrange(output, "... batch k out -> ... (batch k) out")
-            target = target.repeat_interleave(k, dim=0 if self.mode == "looped" else 1)
+            target = target.repeat_interleave(k, dim=batch)
             weights = None if weights is None else weights.repeat_interleave(k, dim=-1)
         loss: Tensor = self.program.problem.loss(output, target, label_smoothing=self._smoothing)
         return loss.mean(-1) if weights is None else (loss * weights).mean(-1)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tutti.core import Finding, InputError, Setting
 from tutti.optim import Rule
 from tutti.training._executors import Group
-from tutti.training._plan import Plan
+from tutti.training._plan import Plan, part_rows
 from tutti.training._program import Program
 
 SHARE = 0.8  # of the memory that is free: the rest is the system's, the reader's and the caller's
@@ -28,7 +28,7 @@ class Need:
 
     def of(self, plan: Plan, members: int, streams: int) -> int:
         """Of a whole population: all members' numbers, and the largest pass."""
-        rows = -(-plan.batch_size // plan.micro)
+        rows = part_rows(plan.batch_size, plan.micro)
         together = 1 if plan.executor == "looped" else max(1, plan.stack // streams) * streams
         return members * self.member + min(members, together) * rows * self.row
 

@@ -12,6 +12,12 @@ Across = Literal["spread", "sharded"]
 Precision = Literal["float32", "bfloat16"]
 
 
+def part_rows(rows: int, parts: int) -> int:
+    """Rows of each part of a batch that is cut into at most so many; even, so that no part divides two partners."""
+    size = -(-rows // parts)
+    return size + size % 2
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rung:
     """At `step`, keep the `keep` settings with the best mean score over all folds and drop the others."""
@@ -25,8 +31,8 @@ class Plan:
     """How a population trains. A resumed or repeated run reads it and never times or chooses again.
 
     horizon: steps until the schedule ends. segment: steps between two evaluations. batch_size: rows a step.
-    stack: members that one pass of the stacked executors carries at most. micro: parts into which a batch is cut,
-    one after another, to save memory. clip: limit of each member's
+    stack: members that one pass of the stacked executors carries at most. micro: parts into which a batch is cut (at
+    most: each has an even number of rows), one after another, to save memory. clip: limit of each member's
     gradient norm, None for none. average_every: steps between two updates of the weight average.
     threads: torch threads within an operation. draws: the network takes random numbers from torch's generator,
     which is then seeded for each member and step (looped members only).

@@ -119,7 +119,7 @@ class Sharded(Population):
 
     def outputs(self, stream: int, rows: np.ndarray, *, averaged: bool = True) -> Tensor:
         """[setting, rows, …]: what every setting's member of one stream answers on these rows, a share by each."""
-        if len(rows) < self.ranks.count:
+        if len(rows) < 2 * self.ranks.count:
             return super().outputs(stream, rows, averaged=averaged)
         parts = [_share(len(rows), Ranks(rank, self.ranks.count)) for rank in range(self.ranks.count)]
         own = super().outputs(stream, rows[parts[self.ranks.rank]], averaged=averaged)
@@ -147,8 +147,8 @@ def _may_be_divided(name: str) -> bool:
 
 def undividable(program: Program, batch_size: int, processes: int) -> str | None:
     """Why the batches of a network cannot be divided over so many processes, or None."""
-    if batch_size < processes:
-        return f"{batch_size} rows are fewer than {processes} processes"
+    if batch_size < 2 * processes:
+        return f"{batch_size} rows are fewer than two for each of {processes} processes"
     layer = batch_statistics(program.template)
     return None if layer is None else f"{layer} takes statistics over the batch"
 
@@ -209,8 +209,10 @@ def _refuse(member: int | None = None) -> Tensor:
 
 
 def _share(rows: int, ranks: Ranks) -> slice:
-    """This process's rows: consecutive, as many as the others', or one more."""
-    return slice(rows * ranks.rank // ranks.count, rows * (ranks.rank + 1) // ranks.count)
+    """This process's rows: consecutive, as many as the others', or two more; partners stay together."""
+    pairs = (rows + 1) // 2
+    first, last = (2 * (pairs * rank // ranks.count) for rank in (ranks.rank, ranks.rank + 1))
+    return slice(first, min(last, rows))
 
 
 def _slices(numbers: int, count: int) -> list[slice]:

@@ -1,0 +1,259 @@
+"""What a step of training costs: timed by each executor, or counted."""
+
+import copy
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from math import ceil
+
+from tutti.core import InputError
+from tutti.learn._recipe import Recipe
+from tutti.optim import Rule, Schedule
+from tutti.search import JUDGING_ROWS, Grid, Judge, torch_threads
+from tutti.training import (
+    Carried,
+    ExecutorName,
+    Lowered,
+    Need,
+    Plan,
+    Population,
+    Precision,
+    Problem,
+    Program,
+    WantedPrecision,
+    carry,
+    choose_precision,
+    measure,
+)
+
+EVALUATIONS = 16  # how often a population is judged on its way
+TIMING = 0.04  # share of the allowance after which no other way of training is timed
+TIMED_STEPS, TIMED_RUNS = 3, 30
+PATIENCE = 0.5  # share of that which one of them may take for more than two runs of steps
+GAIN = 0.95
+TIMED_ROWS = 1024  # validation rows, at most, on which judging is timed
+FLOPS = 2e10  # multiply-adds a second, a cautious guess: it only spares timing what is far too dear
+STEP_SECONDS = 2e-3  # what a step costs beside its arithmetic, where steps are counted and not timed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A problem made ready for some number of folds, and how fast it trains."""
+
+    folds: int
+    problem: Problem
+    judge: Judge
+    program: Program
+    carried: Carried
+    need: Need | None
+    executor: ExecutorName
+    threads: int
+    fixed: float  # seconds of a step that do not depend on the number of settings
+    each: float  # seconds of a step for each setting, its share of the evaluations included
+    answer: float = 0.0  # seconds of one network's prediction for a row
+    lowered: Lowered = field(default_factory=lambda: Lowered(precision="float32"))
+
+    def cost(self, plan: Plan, settings: int) -> float:
+        """Expected seconds of the whole plan."""
+        total, at = 0.0, settings
+        for first, last in plan.segments:
+            total += (last - first) * (self.fixed + self.each * at)
+            rung = plan.rung_at(last)
+            at = min(at, rung.keep) if rung else at
+        return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Makes problems and finds what a step of them costs.
+
+    make(folds) → (problem, judge); grid(settings) → the grid of about that many. seen(folds) → training rows of a
+    member. weights: of one member. timed: False counts multiply-adds instead of timing steps, so that the choice
+    does not depend on how busy the machine is. executor: None for what the timing finds the fastest.
+    """
+
+    make: Callable[[int], tuple[Problem, Judge]]
+    grid: Callable[[int], Grid]
+    seen: Callable[[int], int]
+    recipe: Recipe
+    rules: Mapping[str, Rule]
+    schedule: Schedule
+    weights: int
+    threads: int
+    timed: bool = True
+    executor: ExecutorName | None = None
+    precision: WantedPrecision = "float32"
+    evaluations: int = EVALUATIONS
+
+    def horizon(self, folds: int) -> int:
+        """Steps until the schedule ends, from the rows that a member trains on."""
+        return self.recipe.horizon(max(1, self.seen(folds)))
+
+    def dear(self, folds: int) -> float:
+        """A cautious guess at the seconds that one setting takes, without having made the problem."""
+        return 3.0 * self.weights * self.recipe.batch_size * self.horizon(folds) * folds / FLOPS
+
+    def trial(self, folds: int, allowance: float) -> Trial:
+        """Makes the problem for so many folds and times it, for a training that may take `allowance` seconds."""
+        problem, judge = self.make(folds)
+        return self._timed(folds, allowance, problem, judge, Program(problem, self.recipe.batch_size))
+
+    def again(self, trial: Trial, allowance: float) -> Trial:
+        """The same problem timed by this recipe, of another batch size."""
+        program = copy.copy(trial.program)  # its rows have gone through the network's front already
+        program.batch_size = self.recipe.batch_size
+        return self._timed(trial.folds, allowance, trial.problem, trial.judge, program)
+
+    def _timed(self, folds: int, allowance: float, problem: Problem, judge: Judge, program: Program) -> Trial:
+        """Times steps by each executor and number of threads, the likelier ones first; after a small share of the
+        allowance what is timed has to do, and so it has where not even three members would fit into it."""
+        carried = self._carried(program)
+        need = measure(program, self.rules.values())
+        lowered = choose_precision(program, carried.executor, self.precision, draws=carried.draws, timed=self.timed)
+        if not self.timed:
+            return replace(self._counted(folds, problem, judge, program, carried, need), lowered=lowered)
+        trials: list[Trial] = []
+        began, patience = time.perf_counter(), TIMING * allowance
+        for executor, threads in product(self._executors(carried), self._threads):
+            if trials and time.perf_counter() - began > patience:
+                break
+            with torch_threads(threads):
+                fixed, each, answer = self._time(problem, program, executor, lowered.precision, patience)
+            trials.append(
+                Trial(
+                    folds=folds,
+                    problem=problem,
+                    judge=judge,
+                    program=program,
+                    carried=carried,
+                    need=need,
+                    executor=executor,
+                    threads=threads,
+                    fixed=fixed,
+                    each=each,
+                    answer=answer,
+                    lowered=lowered,
+                )
+            )
+            if self._sure and 3 * (fixed + each) * self.horizon(folds) > allowance:
+                break
+        return min(trials, key=lambda t: t.fixed + 8 * t.each)
+
+    @property
+    def _sure(self) -> bool:
+        """Whether the recipe has a sound learning rate: its networks are dear, and often trained one by one."""
+        return self.recipe.rate is not None
+
+    @property
+    def _threads(self) -> list[int]:
+        return sorted({1, self.threads}, reverse=self._sure)
+
+    def _executors(self, carried: Carried) -> list[ExecutorName]:
+        """What is timed, in this order."""
+        if self.executor:
+            return [self.executor]
+        if carried.executor == "looped" or any(rule.looped for rule in self.rules.values()):
+            return ["looped"]
+        return ["looped", carried.executor] if self._sure else [carried.executor, "looped"]
+
+    def _carried(self, program: Program) -> Carried:
+        """What can train the network; InputError where it is not the executor that was asked for."""
+        carried = carry(program, self.executor)
+        if self.executor not in (None, carried.executor):
+            why = "" if carried.notice is None else carried.notice.message
+            raise InputError(f"executor is {self.executor!r}, which does not do here: {why}", fix="Leave it out.")
+        return carried
+
+    def _counted(
+        self, folds: int, problem: Problem, judge: Judge, program: Program, carried: Carried, need: Need
+    ) -> Trial:
+        """A trial priced by its multiply-adds: three passes a batch, and the evaluation that ends a segment."""
+        segment = max(1, ceil(self.horizon(folds) / self.evaluations))
+        judged = _judged(problem) / segment
+        work = self.weights * (3.0 * self.recipe.batch_size * folds + judged)
+        return Trial(
+            folds=folds,
+            problem=problem,
+            judge=judge,
+            program=program,
+            carried=carried,
+            need=need,
+            executor="looped"
+            if self.executor is None and any(r.looped for r in self.rules.values())
+            else carried.executor,
+            threads=1,  # two on a busy machine wait for each other ten times longer than one works
+            fixed=STEP_SECONDS,
+            each=work / FLOPS,
+        )
+
+    def _time(
+        self, problem: Problem, program: Program, executor: ExecutorName, precision: Precision, patience: float
+    ) -> tuple[float, float, float]:
+        """Seconds of a step that do not depend on the number of settings, seconds for each setting, and seconds of
+        one network's prediction for a row."""
+        settings = self.grid(32).settings()
+        horizon = self.horizon(program.streams)
+        plan = Plan(
+            executor=executor,
+            horizon=max(horizon, TIMED_RUNS * TIMED_STEPS + 2),  # not to run past its end
+            segment=max(1, ceil(horizon / self.evaluations)),
+            batch_size=self.recipe.batch_size,
+            precision=precision,
+        )
+        single = Population(problem, settings[:1], plan, self.rules, self.schedule, program=program)
+        answer = _answering(single)
+        one = self._seconds(single, patience)
+        if len(settings) == 1 or one > patience:  # so dear a step has no fixed share to speak of
+            return 0.0, one, answer
+        affordable = int(PATIENCE * patience / (4 * one * TIMED_STEPS))
+        count = min(len(settings), max(2, plan.stack // program.streams), max(2, affordable))
+        if executor == "looped":
+            count = 2
+        spaced = [settings[i * len(settings) // count] for i in range(count)]  # of every update rule
+        several = Population(problem, spaced, plan, self.rules, self.schedule, program=program)
+        many = self._seconds(several, patience)
+        each = max((many - one) / (count - 1), 0.02 * one)
+        return max(one - each, 0.0), each, answer
+
+    def _seconds(self, population: Population, patience: float) -> float:
+        """Seconds of a training step, with its share of the evaluation that ends a segment.
+
+        The first step warms up. Where the second is slow already, it is the measurement; else short runs follow until
+        they get no faster: fresh memory makes the first ones slow, and other programs never make one fast.
+        """
+        population.run(1)
+        began = time.perf_counter()
+        population.run(2)
+        step = time.perf_counter() - began
+        if step < patience / (2 * TIMED_STEPS):
+            step = self._settled(population, PATIENCE * patience)
+        judging = _answering(population) * _judged(population.program.problem)
+        return step + 2 * judging / population.plan.segment
+
+    def _settled(self, population: Population, patience: float) -> float:
+        """Seconds of a step once two short runs one after the other gain nothing; two at least, and as many as
+        `patience` allows."""
+        began, fastest, idle = time.perf_counter(), float("inf"), 0
+        for run in range(TIMED_RUNS):
+            if idle == 2 or (run > 1 and time.perf_counter() - began > patience):
+                break
+            first = time.perf_counter()
+            population.run(population.step + TIMED_STEPS)
+            took = (time.perf_counter() - first) / TIMED_STEPS
+            idle = 0 if took < GAIN * fastest else idle + 1
+            fastest = min(fastest, took)
+        return fastest
+
+
+def _answering(population: Population) -> float:
+    """Seconds that the networks of one stream take to predict a row."""
+    rows = population.program.problem.streams[0].validation[:TIMED_ROWS]
+    began = time.perf_counter()
+    population.outputs(0, rows)
+    return (time.perf_counter() - began) / len(rows)
+
+
+def _judged(problem: Problem) -> int:
+    """Validation rows on which a setting is judged at each evaluation."""
+    return min(JUDGING_ROWS, sum(len(s.validation) for s in problem.streams))
