@@ -1,6 +1,7 @@
 import contextlib
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -149,6 +150,8 @@ def test_the_leader_follows_the_direction_of_the_metric(board):
     )
     assert leader(up).score == max(row.score for row in rows if row.score is not None)
     assert leader(down).score == min(row.score for row in rows if row.score is not None)
+    told = replace(rows[2], leads=True)
+    assert leader(replace(up, rows=[*rows[:2], told, *rows[3:]])) is told
 
 
 def test_settings_that_are_no_grid_are_ranked(board):

@@ -156,7 +156,18 @@ def test_times_that_cannot_order_rows_are_refused(time, says):
 
 def test_a_gap_that_leaves_nothing_to_train_on_is_refused():
     with pytest.raises(InputError, match="no training rows"):
-        declare_splits(100, time=np.arange(100), gap=30)
+        declare_splits(100, time=np.arange(100), gap=60)
+
+
+def test_folds_whose_gap_leaves_nothing_to_train_on_are_left_out_and_said():
+    splits, findings = declare_splits(100, time=np.arange(100), gap=30)
+    assert [f.kind for f in findings] == ["folds-shrunk"]
+    assert f"5 folds became {len(splits.folds)}" in findings[0].message
+    every = TimeSeriesSplit(5, gap=0).split(splits.train)
+    last = [judged for _, judged in every][-len(splits.folds) :]
+    for fold, judged in zip(splits.folds, last, strict=True):
+        np.testing.assert_array_equal(fold.validation, splits.train[judged])
+        np.testing.assert_array_equal(fold.train, np.arange(judged[0] - 30))
 
 
 # catalogue: E3

@@ -61,8 +61,8 @@ def _words_are_worth_what_their_absence_changes(model: Any) -> None:
         answer = list(model.classes_).index(example["answer"])
         less = ["".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
         found = model.predict_proba([text, *less])[:, answer]
-        worths = [worth for _, worth in example["parts"]]
-        np.testing.assert_allclose(worths, found[0] - found[1:], atol=1e-3)
+        odds = np.log(found / (1 - found))
+        np.testing.assert_allclose([worth for _, worth in example["parts"]], odds[0] - odds[1:], atol=1e-3)
 
 
 # catalogue: A17, A12

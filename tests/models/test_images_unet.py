@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch.nn import functional
+from torch.testing import assert_close
 
 from tutti.core import ImageShape, InputError, random_keys
 from tutti.models import MODELS, UNet
@@ -135,3 +136,24 @@ def test_it_is_registered_and_refuses_what_makes_no_sense() -> None:
         UNet(depth=0)
     with pytest.raises(InputError, match="batch"):
         UNet(norm="bach")
+
+
+@pytest.mark.parametrize("size", [(9, 9), (9, 6)])
+def test_a_prediction_is_the_mean_over_all_symmetries(size: tuple[int, int]) -> None:
+    """Its own law: what answers for a moved image is the moved answer."""
+    torch.manual_seed(0)
+    layer = RandomSymmetry(torch.nn.Conv2d(2, 3, 3, padding=1).double()).eval()
+    x = torch.randn(2, 2, *size, dtype=torch.float64)
+    assert_close(layer(x), layer.inner(x))
+    layer.predicting = True
+    y = layer(x)
+    moves = [lambda z: z.flip(-1), lambda z: z.flip(-2)]
+    moves += [lambda z: z.mT, lambda z: torch.rot90(z, 1, (-2, -1))] if size[0] == size[1] else []
+    for move in moves:
+        assert_close(layer(move(x)), move(y))
+    if size[0] == size[1]:
+        turns = [torch.rot90(layer.inner(torch.rot90(z, k, (-2, -1))), -k, (-2, -1)) for k in range(4) for z in (x,)]
+        flips = [
+            torch.rot90(layer.inner(torch.rot90(x.flip(-1), k, (-2, -1))), -k, (-2, -1)).flip(-1) for k in range(4)
+        ]
+        assert_close(y, torch.stack(turns + flips).mean(0))

@@ -26,5 +26,5 @@ def test_words_are_shaded_by_what_they_are_worth_and_the_text_stays_whole() -> N
 
 
 def test_words_that_change_next_to_nothing_are_not_shaded() -> None:
-    assert "span" not in shown([["good ", 0.004], ["film", -0.003]], "good film")
+    assert "span" not in shown([["good ", 0.014], ["film", -0.013]], "good film")
     assert "good film" in shown([["odd"]], "good film")

@@ -19,7 +19,11 @@ _USUAL = Setting().to_json()
 
 
 def leader(board: Board) -> BoardRow | None:
-    """The setting with the best mean score among those still in the race; None before the first scores."""
+    """The setting that leads; where none is said to, the one with the best mean score among those still in the race;
+    None before the first scores."""
+    for row in board.rows:
+        if row.leads and row.score is not None:
+            return row
     racing = [row for row in board.rows if row.score is not None and row.status in ("training", "finished")]
     if not racing:
         return None

@@ -20,6 +20,7 @@ class BoardRow:
     score: float | None
     status: Status
     diverged: int = 0  # members (folds) of this setting that diverged
+    leads: bool = False  # it would be chosen now, by what decides: that need not be the score (search.Judge)
 
 
 @dataclass(frozen=True, kw_only=True)

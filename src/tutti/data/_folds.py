@@ -150,7 +150,11 @@ def _time_folds(asked: Declaration, pool: Rows) -> list[Fold]:
     if most < 1:
         raise InputError("All training rows have the same time; no fold in time exists.", fix="Leave out --time.")
     asked.shrink(most, f"the training rows have {most + 1} different times")
-    return chain(asked.line, pool, asked.folds)
+    made = chain(asked.line, pool, asked.folds)
+    kept = [fold for fold in made if len(fold.train)]
+    if kept and len(kept) < len(made):
+        asked.shrink(len(kept), "nothing lies before the gap of the earlier ones")
+    return kept or made
 
 
 def _entity_time_folds(asked: Declaration, pool: Rows) -> list[Fold]:

@@ -16,6 +16,7 @@ from tutti.predictor import Predictor
 
 MISTAKES = 12
 OTHERS = 12
+LEAST = 1e-7  # probability that counts as none
 _KEY = 0xE8A3
 
 
@@ -31,9 +32,9 @@ def examples(
 
     {"picture": Sample.example(row), "row", "loss", "worst": bool, and of classes "truth", "answer", "probability" (of
     the answer); of values "truth" and "answer" as lists}. With a predictor, one class per row and samples that have
-    parts (the words of a text) also "parts": [[part, worth], …], where the worth of a part is the probability of the
-    answer less that without the part (Zeiler & Fergus 2014, sec. 2.1; Li, Monroe & Jurafsky 2016), as far as
-    `seconds` reach.
+    parts (the words of a text) also "parts": [[part, worth], …], where the worth of a part is the log-odds of the
+    answer less those without the part (leaving out: Zeiler & Fergus 2014, sec. 2.1; Li, Monroe & Jurafsky 2016), as
+    far as `seconds` reach.
     """
     began = time.monotonic()
     table = declared.table
@@ -56,7 +57,7 @@ def examples(
 
 
 def _parts(declared: Declared, row: int, answer: int, predictor: Predictor) -> dict[str, Any]:
-    """What each part of a sample adds to the probability of the answer, where it has parts."""
+    """What each part of a sample adds to the log-odds of the answer, where it has parts."""
     assert declared.table.sample is not None
     divided = declared.table.sample.without_parts(row)
     if divided is None:
@@ -64,7 +65,8 @@ def _parts(declared: Declared, row: int, answer: int, predictor: Predictor) -> d
     parts, sample = divided
     copies = declared.table.take(np.full(len(sample), row))
     probability = predictor.on(replace(copies, sample=sample))[:, answer]
-    worth = probability[0] - probability[1:]
+    odds = np.log(np.maximum(probability, LEAST)) - np.log(np.maximum(1 - probability, LEAST))
+    worth = odds[0] - odds[1:]
     return {"parts": [[part, round(float(w), 4)] for part, w in zip(parts, worth, strict=True)]}
 
 

@@ -192,7 +192,7 @@ class Training:
             f"{settings * folds} members: {of_rules}{len(choice.grid.learning_rates)} learning rates × "
             f"{len(choice.grid.weight_decays)} weight decays × {split}",
             f"{self.network.description}, {self.network.weights:,} weights each; {', '.join(names)}, batch "
-            f"{plan.batch_size}, up to {plan.horizon:,} steps ({epochs:.0f} passes), {plan.executor}{_ways(plan)}",
+            f"{plan.batch_size}, up to {plan.horizon:,} steps ({_passes(epochs)}), {plan.executor}{_ways(plan)}",
         ]
         if folds < len(self.declared.splits.folds):
             lines.append("Too dear for all folds in the time: one hold-out fold judges the settings")
@@ -297,6 +297,13 @@ class Training:
             affines=tuple(affines),
             temperature=best.point.temperature,
         )
+
+
+def _passes(epochs: float) -> str:
+    """So many passes over the rows, in words."""
+    if epochs < 0.95:
+        return f"{epochs:.1g} of a pass"
+    return "one pass" if epochs < 1.5 else f"{epochs:.0f} passes"
 
 
 def _ways(plan: Plan) -> str:

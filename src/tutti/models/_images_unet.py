@@ -55,6 +55,9 @@ class RandomSymmetry(torch_nn.Module):
     height equals width (flips and rotations by 90°), else of the 4 of the rectangle. A loss that adds up over pixels
     is then the loss of the moved image and the equally moved mask: flipping both is an augmentation for which the
     target need not be moved. Its law: where inner commutes with the symmetries nothing changes.
+
+    predicting: outside training the answer is the mean over all symmetries; a finished model's Predictor sets it.
+    While settings are judged the image is shown as it is: the mean would take 8 times as long.
     """
 
     stacked: ClassVar[bool] = True
@@ -62,11 +65,11 @@ class RandomSymmetry(torch_nn.Module):
     def __init__(self, inner: torch_nn.Module) -> None:
         super().__init__()
         self.inner = inner
+        self.predicting = False
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         if not self.training:
-            plain: Tensor = self.inner(x)
-            return plain
+            return self._mean(x) if self.predicting else self.inner(x)
         coins = [core.draw_uniform(x[..., 0, 0, 0])[..., None, None, None] < 0.5 for _ in range(3)]
         square = x.shape[-1] == x.shape[-2]
         x = torch.where(coins[0], x.flip(-1), x)
@@ -75,6 +78,15 @@ class RandomSymmetry(torch_nn.Module):
         y = torch.where(coins[2], y.mT, y) if square else y
         y = torch.where(coins[1], y.flip(-2), y)
         return torch.where(coins[0], y.flip(-1), y)
+
+    def _mean(self, x: Tensor) -> Tensor:
+        total, count = torch.zeros(()), 0
+        for sides in ((), (-1,), (-2,), (-1, -2)):
+            moved = x.flip(sides)
+            total, count = total + self.inner(moved).flip(sides), count + 1
+            if x.shape[-1] == x.shape[-2]:
+                total, count = total + self.inner(moved.mT).mT.flip(sides), count + 1
+        return total / count
 
 
 class Contrast(torch_nn.Module):

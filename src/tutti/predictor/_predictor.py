@@ -39,6 +39,12 @@ class Predictor:
     affines: tuple[Affine, ...] = ()
     temperature: float = 1.0
 
+    def __post_init__(self) -> None:
+        for network in self.networks:
+            for part in network.modules():  # layers that take more trouble over an answer than over a judgement
+                if getattr(part, "predicting", None) is False:
+                    part.predicting = True  # type: ignore[assignment]
+
     def predict(self, *inputs: Array | Rows) -> Float[np.ndarray, "rows ..."]:
         """The mean prediction of the networks, in float32: probabilities [rows, classes], or values; of language
         models the surprise −ln p [rows, length] at their mean probability.

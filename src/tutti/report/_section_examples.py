@@ -31,8 +31,8 @@ def examples(facts: Facts) -> Section | None:
     said = _said(found)
     if any(e.get("parts") for e in found):
         said += (
-            " Shaded words speak for the answer, underlined ones against it: its probability falls, or rises, when "
-            "the word is left out; the darker, the more."
+            " Shaded words speak for the answer, underlined ones against it: the odds of the answer fall, or rise, "
+            "when the word is left out; the darker, the more."
         )
     return Section(key="examples", title="Examples", said=said, shown=parts)
 

@@ -12,7 +12,7 @@ from tutti.report._svg import Drawing, thin
 SIDE = 160
 ROUNDS = 60  # of the layout of a graph
 MOST_NODES = 80
-SLIGHT = 0.01  # of probability: words that change less are not marked
+SLIGHT = 0.02  # of log-odds: where no word changes more, none is marked
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
 
 

@@ -162,6 +162,7 @@ class Search:
                 score=t.points[-1].score if t.points and not np.isnan(t.points[-1].score) else None,
                 status=t.status,
                 diverged=t.diverged,
+                leads=self.best is not None and self.best.setting == t.setting,
             )
             for t in self.tracks.values()
         ]
