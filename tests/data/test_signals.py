@@ -2,6 +2,7 @@
 
 import struct
 import wave
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.io import wavfile
+from torch.testing import assert_close
 
 from tutti import core, data, models, nn
 from tutti.core import InputError
@@ -290,3 +292,30 @@ def test_examples_are_small_and_descriptions_are_json() -> None:
     assert [len(c) for c in shown["values"]] == [200] * 4
     assert core.shape_from_json(sample.to_json()["shape"]) == sample.shape
     assert sample.summary == "3 signals, 6 channels, 1,000 samples"
+
+
+# catalogue: D5
+def test_signals_of_far_different_sizes_show_form_level_and_size_apart() -> None:
+    draw = np.random.default_rng(0)
+    form = draw.normal(size=(40, 1, 30))
+    sizes = 10.0 ** draw.uniform(-2, 2, size=(40, 1, 1))
+    x = torch.from_numpy(form * sizes + 3).float()
+    lengths = torch.arange(40) % 3 + 28
+    x = x.where(torch.arange(30) < lengths[:, None, None], 0)
+    sample = Signals(values=x, lengths=lengths, equal=False).settled(np.arange(40))
+    assert sample.shape.uneven
+    assert not replace(sample, values=x / torch.from_numpy(sizes).float()).settled(np.arange(40)).shape.uneven
+    front = nn.SignalInput(1, uneven=True)
+    assert front.channels == 3
+    found, _ = front(x, lengths)
+    for row in (0, 1, 2):
+        there = x[row, 0, : lengths[row]].double()
+        size = there.std(correction=0)
+        assert_close(found[row, 0, : lengths[row]].double(), (there - there.mean()) / size, rtol=1e-4, atol=1e-5)
+        assert_close(found[row, 1, 0].double(), there.mean().asinh(), rtol=1e-5, atol=1e-6)
+        assert_close(found[row, 2, 5].double(), size.log(), rtol=1e-5, atol=1e-6)
+        assert found[row, :, lengths[row] :].eq(0).all()
+    longer, _ = front(torch.nn.functional.pad(x, (0, 7), value=9.0), lengths)
+    assert_close(longer[..., :30], found, rtol=1e-3, atol=1e-4)  # float32, a size of 0.01 about 3
+    fitted = sample.fit(models.InceptionTime(augment=True).build(sample.shape, 2), np.arange(40))
+    assert fitted["front.centre"].shape == (3,)

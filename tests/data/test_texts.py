@@ -354,6 +354,8 @@ def test_words_that_tell_classes_apart_are_worth_more() -> None:
         np.testing.assert_allclose(fitted[slot], rarity * np.sqrt(abs(ratio)), rtol=1e-5)
     only = sample.fit(network, np.arange(2), target)["front.worth"].numpy()  # one class: rarity alone
     np.testing.assert_allclose(only, sample.fit(network, np.arange(2))["front.worth"].numpy())
+    labels = np.stack([target, target], axis=1).astype(np.float32)
+    np.testing.assert_allclose(sample.fit(network, np.arange(4), labels)["front.worth"].numpy(), fitted, rtol=1e-6)
     of_values = sample.fit(network, np.arange(4), np.array([[0.5], [1.5], [2.0], [0.1]]))["front.worth"].numpy()
     np.testing.assert_allclose(of_values, sample.fit(network, np.arange(4))["front.worth"].numpy())
 

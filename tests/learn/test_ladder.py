@@ -40,3 +40,32 @@ def test_longer_times_climb_up_the_ladder(training: Training) -> None:
         assert choice.seconds <= seconds
     assert counts == sorted(counts)
     assert counts[-1] == (5, 32)
+
+
+@pytest.fixture
+def pictures(monkeypatch: pytest.MonkeyPatch) -> Training:
+    """Images, whose recipe has a sound rate and gains by more passes; a step takes a tenth of a second."""
+    monkeypatch.setattr("tutti.learn._bench.Bench._time", lambda *_: (0.0, 0.1, 1e-3))
+    x = np.random.default_rng(0).integers(0, 256, (600, 12, 12), dtype=np.uint8)
+    options = Options.of({"rungs": False})
+    return Training(declare((x, np.arange(600) % 2), options, Observer()), options)
+
+
+@pytest.mark.parametrize(("allowance", "steps"), [(100.0, 998), (158.0, 1440)])
+def test_a_single_setting_trains_for_as_long_as_there_is_time_up_to_twice_its_passes(
+    pictures: Training, allowance: float, steps: int
+) -> None:
+    """60 passes over 384 images in batches of 32 are 720 steps; 96 + 120 images are predicted at the end."""
+    choice = pictures.choose(allowance)
+    assert (choice.trial.folds, len(choice.grid.settings())) == (1, 1)
+    assert not choice.shortened
+    assert choice.after == pytest.approx(1e-3 * (96 + 120))
+    assert 0.9 * steps < choice.plan.horizon <= steps  # the timing has taken a little
+    assert choice.seconds <= allowance
+
+
+def test_a_time_too_short_for_the_recipe_shortens_it_and_says_so(pictures: Training) -> None:
+    choice = pictures.choose(40.0)
+    assert choice.shortened
+    assert 0.9 * 398 < choice.plan.horizon <= 398
+    assert "Fewer passes than the recipe's, to end in time" in pictures.lines(choice)

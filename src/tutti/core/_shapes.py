@@ -49,7 +49,8 @@ class ImageShape(Shape):
 class SignalShape(Shape):
     """Of signals [channel, time]: `length` is the longest's, in samples; `rate` samples a second, where it is known.
 
-    equal: whether all signals have that length.
+    equal: whether all signals have that length. uneven: whether their sizes (standard deviations) lie so far apart
+    that a network should see each signal's form and its size apart.
     """
 
     kind: ClassVar[str] = "signals"
@@ -58,6 +59,7 @@ class SignalShape(Shape):
     length: int
     rate: float | None = None
     equal: bool = True
+    uneven: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

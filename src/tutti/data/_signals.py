@@ -12,7 +12,7 @@ from tutti.core import Finding, InputError, SignalShape, Splits
 from tutti.data._row_content import content_hashes
 from tutti.data._sample import Encoded, Sample
 from tutti.data._signals_alike import near_signals
-from tutti.data._signals_fit import fit_signals
+from tutti.data._signals_fit import fit_signals, sizes_apart
 
 LONG = 0.99  # of the training signals are kept whole, where a few others would lengthen all rows
 WASTE = 1.5  # times as long as these is the longest, at least, before it is cut
@@ -27,7 +27,7 @@ class Signals(Sample):
     lengths [row]: how many of the times are there, at least 1; behind them stand zeros that change no result.
     rate: samples a second where known. equal: whether all signals must be equally long, as those were that were
     read first. cut: the most samples that are kept; None: not known before the training rows are.
-    tail: how many signals lost their ends to `cut`.
+    tail: how many signals lost their ends to `cut`. uneven: whether sizes differ by far; see `settled`.
     """
 
     kind: ClassVar[str] = "signals"
@@ -38,6 +38,7 @@ class Signals(Sample):
     equal: bool = True
     cut: int | None = None
     tail: int = 0
+    uneven: bool = False
     _known: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -46,7 +47,7 @@ class Signals(Sample):
     @property
     def shape(self) -> SignalShape:
         _, channels, length = self.values.shape
-        return SignalShape(channels=channels, length=length, rate=self.rate, equal=self.equal)
+        return SignalShape(channels=channels, length=length, rate=self.rate, equal=self.equal, uneven=self.uneven)
 
     def inputs(self) -> tuple[Tensor, ...]:
         return self.values, self.lengths
@@ -59,11 +60,12 @@ class Signals(Sample):
         """All signals as long as the longest of the training rows; or, where a few of these are WASTE times as long
         as the others, as long as the longest but the longest hundredth: a network pays for every sample of padding.
         Nothing changes where the user gave a length."""
+        known = replace(self, uneven=sizes_apart(self.values, self.lengths, rows))
         if self.cut is not None:
-            return self
+            return known
         lengths = self.lengths.numpy()[rows]
         usual, longest = int(np.quantile(lengths, LONG, method="higher")), int(lengths.max())
-        return self.shortened(usual if longest > WASTE * usual else longest)
+        return known.shortened(usual if longest > WASTE * usual else longest)
 
     def shortened(self, cut: int) -> "Signals":
         """The signals up to `cut` samples, padded to no more and no less."""

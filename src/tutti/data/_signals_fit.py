@@ -12,8 +12,24 @@ SAMPLE = 10_000
 """Statistics are taken on at most so many rows, drawn without replacement by a fixed key."""
 
 CHUNK = 2**22  # numbers that are looked at together
+APART = 30.0
 
 _KEY = core.stream_key(0x518)
+
+
+def sizes_apart(
+    values: Num[Tensor, "row channel time"], lengths: Int[Tensor, " row"], rows: Int[np.ndarray, " train"]
+) -> bool:
+    """Whether the middle nine tenths of these signals' standard deviations span more than a factor of APART."""
+    if len(rows) > SAMPLE:
+        rows = rows[np.sort(core.permutation(_KEY, len(rows))[:SAMPLE])]
+    sizes = []
+    each = max(1, CHUNK // (values.shape[1] * values.shape[2]))
+    for part in torch.from_numpy(rows).split(each):
+        _, size = nn.level_and_size(values[part].to(torch.float32), lengths[part])
+        sizes.append(size.amax(-2).flatten())
+    low, high = torch.cat(sizes).quantile(torch.tensor([0.05, 0.95])).tolist()
+    return bool(high > APART * low)
 
 
 def fit_signals(

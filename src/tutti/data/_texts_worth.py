@@ -54,12 +54,12 @@ def _held(
 
 
 def _labels(target: Encoded, rows: np.ndarray) -> Bool[np.ndarray, "train classes"] | None:
-    """Which classes each text is of; None of a target of values, or of a single class."""
+    """Which classes each text is of; None of a target of values, or of a single class. Labels: columns of 0, 1."""
     if target is None:
         return None
     own = target[rows]
-    if own.ndim == 2 and own.dtype.kind in "biu":
-        return np.asarray(own.astype(bool))
+    if own.ndim == 2 and np.isin(own, (0, 1)).all():
+        return np.asarray(own == 1)
     if own.ndim != 1 or own.dtype.kind not in "iu" or not 2 <= len(np.unique(own)) <= MOST_CLASSES:
         return None
     return np.asarray(own[:, None] == np.unique(own))

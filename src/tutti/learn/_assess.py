@@ -311,6 +311,7 @@ def _details(
             "unit": splits.unit,
             "folds": outcome.folds,
             "rows_train": len(splits.train),
+            "rows_judging": len(outcome.rows),
             "rows_test": len(splits.test),
             "test_looked_at": looks,
         },

@@ -110,10 +110,9 @@ class Ladder:
         return self._hurried(trials[1], left)
 
     def _stretched(self, choice: Choice, step: Step, left: float) -> Choice:
-        """A single setting of a network that gains by more passes, with as many as there is time for."""
+        """Networks of one hold-out that gain by more passes, with as many as there is time for."""
         most = int(self.bench.recipe.stretch * choice.plan.horizon)
-        alone = step.settings == choice.trial.folds == 1
-        if not alone or most == choice.plan.horizon or not self.bench.timed:
+        if choice.trial.folds > 1 or most == choice.plan.horizon or not self.bench.timed:
             return choice
         longer = self._priced(self.bench, choice.trial, step, min(most, self._steps_within(choice, left)))
         return replace(longer, shortened=False)

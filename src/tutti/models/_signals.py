@@ -88,7 +88,7 @@ class SignalModel(Model):
         """The front, and how many times it gives at most."""
         wanted = self.spectrogram == "mel" or (self.spectrogram == "auto" and (shape.rate or 0) >= SOUND)
         if not wanted:
-            return nn.SignalInput(shape.channels), shape.length
+            return nn.SignalInput(shape.channels, uneven=shape.uneven), shape.length
         if shape.rate is None:
             raise core.InputError(
                 "A spectrogram of signals whose rate is unknown.",

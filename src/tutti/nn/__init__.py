@@ -130,6 +130,7 @@ from tutti.nn._signals import MeanOverTime as MeanOverTime
 from tutti.nn._signals import MelSpectrogram as MelSpectrogram
 from tutti.nn._signals import SignalInput as SignalInput
 from tutti.nn._signals import TimePool as TimePool
+from tutti.nn._signals import level_and_size as level_and_size
 from tutti.nn._signals import mel_filters as mel_filters
 from tutti.nn._signals import present_times as present_times
 from tutti.nn._signals_augment import SignalAugment as SignalAugment

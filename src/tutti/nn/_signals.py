@@ -10,6 +10,7 @@ from tutti import core
 from tutti.nn._normalise import BatchNorm
 
 FLOOR = 1e-6  # added to a band's power before its logarithm: silence at −60 dB
+LEAST = 1e-6  # size of a signal: one that does not vary has no form
 
 
 def present_times(lengths: Int[Tensor, "*member batch"], times: int) -> Bool[Tensor, "*member batch 1 time"]:
@@ -82,12 +83,24 @@ class MelSpectrogram(nn.Module):
         return bands.view(*x.shape[:-2], x.shape[-2] * self.bands, -1), lengths // self.hop + 1
 
 
+def level_and_size(
+    x: Float[Tensor, "*member batch channel time"], lengths: Int[Tensor, "*member batch"]
+) -> tuple[Float[Tensor, "*member batch channel 1"], Float[Tensor, "*member batch channel 1"]]:
+    """Mean and standard deviation of each channel over the times that are there."""
+    there = present_times(lengths, x.shape[-1])
+    count = lengths[..., None, None]
+    level = x.where(there, 0).sum(-1, keepdim=True) / count
+    return level, ((x - level).where(there, 0).square().sum(-1, keepdim=True) / count).sqrt()
+
+
 class SignalInput(nn.Module):
     """The front of a network for signals: raw samples -> channels of mean 0 and standard deviation 1, 0 as padding.
 
     forward(signals [*member, batch, channel, time], lengths [*member, batch]) -> (x, lengths), of the signals
-    themselves or, with a `spectrogram`, of its bands and frames. 16-bit sound is divided by 32,768 first. `channels`
-    counts what comes out; buffers `centre`, `scale` [*member, channels] are fitted on training rows
+    themselves or, with a `spectrogram`, of its bands and frames. 16-bit sound is divided by 32,768 first.
+    uneven: of signals whose sizes lie far apart, three channels stand for each: its form (x − mean)/size, its level
+    asinh(mean) and the logarithm of its size (its standard deviation, at least LEAST), both the same at all times.
+    `channels` counts what comes out; buffers `centre`, `scale` [*member, channels] are fitted on training rows
     (data.Signals.fit); without a fit they change nothing.
     """
 
@@ -95,10 +108,11 @@ class SignalInput(nn.Module):
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, channels: int, spectrogram: MelSpectrogram | None = None) -> None:
+    def __init__(self, channels: int, spectrogram: MelSpectrogram | None = None, *, uneven: bool = False) -> None:
         super().__init__()
         self.spectrogram = spectrogram
-        self.channels = channels * (1 if spectrogram is None else spectrogram.bands)
+        self.uneven = uneven and spectrogram is None
+        self.channels = channels * (3 if self.uneven else 1 if spectrogram is None else spectrogram.bands)
         self.register_buffer("centre", torch.zeros(self.channels))
         self.register_buffer("scale", torch.ones(self.channels))
 
@@ -107,7 +121,14 @@ class SignalInput(nn.Module):
     ) -> tuple[Float[Tensor, "*member batch out steps"], Int[Tensor, "*member batch"]]:
         """What is then standardised, and its lengths."""
         x = signals if signals.is_floating_point() else signals.to(torch.float32) / 2**15
-        return (x, lengths) if self.spectrogram is None else self.spectrogram(x, lengths)
+        if self.spectrogram is not None:
+            found: tuple[Tensor, Tensor] = self.spectrogram(x, lengths)
+            return found
+        if self.uneven:
+            level, size = level_and_size(x, lengths)
+            size = size.clamp(min=LEAST)
+            x = torch.cat([(x - level) / size, *(z.expand(x.shape) for z in (level.asinh(), size.log()))], -2)
+        return x, lengths
 
     def forward(
         self, signals: Num[Tensor, "*member batch channel time"], lengths: Int[Tensor, "*member batch"]

@@ -57,6 +57,9 @@ def splits(facts: Facts) -> Section:
     words = f"{plural(train, 'row')} to train and choose on"
     words += f", {plural(test, 'row')} kept apart for the test." if test else "; no row was kept apart for a test."
     words += f" They were divided {split_words(kind)}." if kind else ""
+    judging = found.get("rows_judging")
+    if folds == 1 and is_number(judging):
+        words += f" {plural(judging, 'row')} of the former were held out to choose settings and steps."
     drawn = None
     if is_number(folds) and 1 < folds <= MANY_COLUMNS and kind != "given":
         title = f"{plural(folds, 'fold')} and {plural(test, 'test row')}"

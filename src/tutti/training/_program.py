@@ -17,7 +17,7 @@ from tutti.training._problem import Problem
 
 GATHER_BYTES = 32 * 2**20  # rows of many steps are gathered at once, up to this size
 AHEAD_BYTES = 512 * 2**20  # the front is evaluated on all rows ahead of training, up to this size
-FRONT_CHUNK = 65_536  # rows of the front that are evaluated at once
+FRONT_CHUNK = 65_536  # rows of the front that are evaluated at once, where they are no more than GATHER_BYTES
 WHOLE = slice(None)
 
 Batch = tuple[tuple[Tensor, ...], Tensor, Tensor | None]
@@ -54,7 +54,8 @@ class Program:
         self._fronts = [self._fitted_front(f) for f in range(self.streams)]
         self._device = problem.target.device
         self._lazy = not all(isinstance(x, Tensor) for x in problem.inputs)
-        self._own_inputs = self._front is not None and not self._lazy and self._front_bytes() <= AHEAD_BYTES
+        every = problem.rows * self.streams
+        self._own_inputs = self._front is not None and not self._lazy and self._front_bytes * every <= AHEAD_BYTES
         self._late = self._front is not None and not self._own_inputs
         self.prepared: tuple[Tensor | Rows, ...] = self._prepare() if self._own_inputs else problem.inputs
         targets = [problem.target if s.target is None else s.target for s in problem.streams]
@@ -69,18 +70,20 @@ class Program:
             network = self.problem.build()
         return network.to(self.problem.target.device)
 
+    @cached_property
     def _front_bytes(self) -> int:
-        """Size of the front's results on all rows and streams."""
+        """Size of the front's result on one row."""
         one = self._apply_front(0, self._take(self.problem.inputs, torch.zeros(1, dtype=torch.int64)))
-        return sum(x.numel() * x.element_size() for x in one) * self.problem.rows * self.streams
+        return sum(x.numel() * x.element_size() for x in one)
 
     def _prepare(self) -> tuple[Tensor, ...]:
         """The body's inputs on all rows, evaluated once for each stream through its own front."""
         parts: list[tuple[Tensor, ...]] = []
+        size = max(1, min(FRONT_CHUNK, GATHER_BYTES // max(1, self._front_bytes)))
         for stream in range(self.streams):
             chunks = [
                 self._apply_front(stream, self._take(self.problem.inputs, chunk))
-                for chunk in torch.arange(self.problem.rows, device=self._device).split(FRONT_CHUNK)
+                for chunk in torch.arange(self.problem.rows, device=self._device).split(size)
             ]
             parts.append(tuple(torch.cat(column) for column in zip(*chunks, strict=True)))
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
