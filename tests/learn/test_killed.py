@@ -120,7 +120,7 @@ def test_a_run_killed_a_few_times_ends_in_the_same_weights(
     reference: tuple[Path, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(reference[0])
-    survive(reference, kills=4, seed=1)
+    survive(reference, kills=2, seed=1)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Any
 from tutti.core import Setting
 from tutti.models import Model
 from tutti.optim import Schedule
-from tutti.tasks import TaskKind
+from tutti.tasks import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,5 +36,5 @@ class Recipe:
         return max(20, ceil(self.epochs * rows / self.batch_size))
 
 
-Choose = Callable[[Any, int, TaskKind], Recipe]
-"""(shape, training rows, kind of task) -> the recipe."""
+Choose = Callable[[Any, int, Task], Recipe]
+"""(shape, training rows, task) -> the recipe."""

@@ -4,10 +4,10 @@ from tutti.core import GraphShape, Setting
 from tutti.learn._recipe import Recipe
 from tutti.models import GraphGIN
 from tutti.optim import Cosine
-from tutti.tasks import TaskKind
+from tutti.tasks import Task
 
 
-def recipe(shape: GraphShape, rows: int, kind: TaskKind) -> Recipe:
+def recipe(shape: GraphShape, rows: int, task: Task) -> Recipe:
     """Isomorphism layers whose readouts stand side by side; sums over nodes.
 
     Rate, dropout and passes from single 80/10/10 splits of ESOL, ENZYMES, PROTEINS and IMDB-MULTI (docs/LOG.md).

@@ -4,12 +4,12 @@ from tutti.core import ImageShape, Setting
 from tutti.learn._recipe import Recipe
 from tutti.models import ResNet
 from tutti.optim import Cosine
-from tutti.tasks import TaskKind
+from tutti.tasks import Task
 
 LARGE = 64  # pixels of the shorter side
 
 
-def recipe(shape: ImageShape, rows: int, kind: TaskKind) -> Recipe:
+def recipe(shape: ImageShape, rows: int, task: Task) -> Recipe:
     """The recipe for images of this shape, with this many of them to train on.
 
     AdamW at one rate, cosine with a short warm-up; light shifts, turns and erasures; another strength where the time

@@ -4,7 +4,7 @@ from tutti.core import LanguageShape, Setting
 from tutti.learn._recipe import Recipe
 from tutti.models import GPT
 from tutti.optim import Cosine
-from tutti.tasks import TaskKind
+from tutti.tasks import Task
 
 TOKENS = 1024  # predicted in a step
 STEPS = 200, 2_500  # the fewest and the most
@@ -12,7 +12,7 @@ SHORT = 100_000  # windows; each token begins one
 PASSES = 25  # over the text, where it is short: each token is then predicted so often
 
 
-def recipe(shape: LanguageShape, rows: int, kind: TaskKind) -> Recipe:
+def recipe(shape: LanguageShape, rows: int, task: Task) -> Recipe:
     """The recipe for so many windows that train.
 
     GPT with 4 layers of 4 heads and width 128 (2 layers and width 64 for short texts), AdamW, warm-up over a

@@ -4,12 +4,12 @@ from tutti.core import NodeShape, Setting
 from tutti.learn._recipe import Recipe
 from tutti.models import GCN
 from tutti.optim import Cosine
-from tutti.tasks import TaskKind
+from tutti.tasks import Task
 
 STEPS = 200
 
 
-def recipe(shape: NodeShape, rows: int, kind: TaskKind) -> Recipe:
+def recipe(shape: NodeShape, rows: int, task: Task) -> Recipe:
     """Two graph convolutions with dropout 0.5 and weight decay on the first (Kipf & Welling 2017), 64 units wide.
 
     Every step computes all nodes and takes the loss at all training nodes: batches would save nothing.

@@ -4,14 +4,14 @@ from tutti.core import ImageShape, Setting
 from tutti.learn._recipe import Recipe
 from tutti.models import UNet
 from tutti.optim import Cosine
-from tutti.tasks import TaskKind
+from tutti.tasks import Task
 
 CROP = 128  # pixels a side
 SIDE = 96  # pixels of an image's shorter side from which it is halved three times
 SEEN = 40.0  # times that every pixel is looked at
 
 
-def recipe(shape: ImageShape, rows: int, kind: TaskKind) -> Recipe:
+def recipe(shape: ImageShape, rows: int, task: Task) -> Recipe:
     """A U-Net with 16 channels at full size, halved three times (twice where images are small), with batch norm.
 
     It trains on 4 random crops of 128 × 128 at a time (of smaller images on more, whole), each pixel seen about 40

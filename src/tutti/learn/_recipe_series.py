@@ -4,10 +4,10 @@ from tutti.core import SeriesShape, Setting
 from tutti.learn._recipe import Recipe
 from tutti.models import SeriesLinear
 from tutti.optim import Cosine
-from tutti.tasks import TaskKind
+from tutti.tasks import Task
 
 
-def recipe(shape: SeriesShape, rows: int, kind: TaskKind) -> Recipe:
+def recipe(shape: SeriesShape, rows: int, task: Task) -> Recipe:
     """The recipe for so many training windows.
 
     RLinear: one dense layer on windows brought to mean 0 and standard deviation 1. On the validation months of ETTh1

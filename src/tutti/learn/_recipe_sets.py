@@ -4,10 +4,10 @@ from tutti.core import SetShape, Setting
 from tutti.learn._recipe import Recipe
 from tutti.models import DeepSets
 from tutti.optim import Cosine
-from tutti.tasks import TaskKind
+from tutti.tasks import Task
 
 
-def recipe(shape: SetShape, rows: int, kind: TaskKind) -> Recipe:
+def recipe(shape: SetShape, rows: int, task: Task) -> Recipe:
     """The recipe for sets of this shape, with this many of them to train on."""
     epochs = 60.0 if rows < 1_000 else 30.0 if rows < 10_000 else 12.0
     return Recipe(

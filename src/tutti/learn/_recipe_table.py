@@ -6,14 +6,14 @@ from tutti.core import Setting, TableShape
 from tutti.learn._recipe import Recipe
 from tutti.models import MLP
 from tutti.optim import Cosine
-from tutti.tasks import TaskKind
+from tutti.tasks import Task
 
 EMBEDDED = 40
 DROPOUT = 0.2  # of classes
 FEW = 2_000  # training rows below which classes ask for a calmer network
 
 
-def recipe(shape: TableShape, rows: int, kind: TaskKind) -> Recipe:
+def recipe(shape: TableShape, rows: int, task: Task) -> Recipe:
     """The recipe for a table with this many training rows.
 
     AdamW, clipping at norm 1, warm-up over a tenth of the steps, cosine to 0; two hidden layers whose width grows
@@ -29,7 +29,7 @@ def recipe(shape: TableShape, rows: int, kind: TaskKind) -> Recipe:
     hidden, base = (width, width), Setting()
     if shape.numbers > EMBEDDED:
         model = MLP(hidden=hidden, scaling="standard")
-    elif kind == "regression":
+    elif task.kind == "regression":
         model = MLP(hidden=hidden, scaling="quantile", encoding="pbld", frequency_sd=0.5)
     else:
         base = Setting(dropout=DROPOUT)

@@ -6,14 +6,14 @@ from tutti.core import Setting, TextShape
 from tutti.learn._recipe import Recipe
 from tutti.models import TextBag
 from tutti.optim import Cosine
-from tutti.tasks import TaskKind
+from tutti.tasks import Task
 
 EPOCHS = 4.0
 STEPS = 800  # for small sets
 SLOTS = (15, 20)  # powers of two: the fewest and the most slots of runs of words
 
 
-def recipe(shape: TextShape, rows: int, kind: TaskKind) -> Recipe:
+def recipe(shape: TextShape, rows: int, task: Task) -> Recipe:
     """The recipe for this many training texts: a bag of words and pairs of words with the weights of TF-IDF."""
     batch = min(64 if rows < 50_000 else 256, max(1, rows))
     epochs = max(EPOCHS, STEPS * batch / max(1, rows))

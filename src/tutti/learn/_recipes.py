@@ -14,7 +14,7 @@ from tutti.learn import (
     _recipe_text,
 )
 from tutti.learn._recipe import Choose, Recipe
-from tutti.tasks import TaskKind
+from tutti.tasks import Task
 
 RECIPES: dict[str, Choose] = {
     "images": _recipe_images.recipe,
@@ -29,10 +29,10 @@ RECIPES: dict[str, Choose] = {
 }
 
 
-def recipe_for(shape: Shape, rows: int, kind: TaskKind) -> Recipe:
+def recipe_for(shape: Shape, rows: int, task: Task) -> Recipe:
     """The recipe for data of this shape, so many training rows and this task."""
-    if kind == "segmentation" and isinstance(shape, ImageShape):
-        return _recipe_segmentation.recipe(shape, rows, kind)
+    if task.kind == "segmentation" and isinstance(shape, ImageShape):
+        return _recipe_segmentation.recipe(shape, rows, task)
     if shape.kind not in RECIPES:
         raise InputError(f"There is no default recipe for {shape.kind}.", fix="Name a model.")
-    return RECIPES[shape.kind](shape, rows, kind)
+    return RECIPES[shape.kind](shape, rows, task)

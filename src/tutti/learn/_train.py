@@ -63,7 +63,7 @@ class Training:
     def __init__(self, declared: Declared, options: Options) -> None:
         self.declared, self.options = declared, options
         self.rows = len(declared.splits.train)
-        recipe = recipe_for(declared.schema.shape, self.rows, declared.task.kind)
+        recipe = recipe_for(declared.schema.shape, self.rows, declared.task)
         batch_size = options.batch_size or recipe.batch_size
         named = None if callable(options.model) else options.model_config(declared.table.kind)
         base = replace(_base(recipe, options, named), **_checked_setting(options.setting))
