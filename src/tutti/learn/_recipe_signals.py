@@ -31,4 +31,5 @@ def recipe(shape: SignalShape, rows: int, task: Task) -> Recipe:
         base=base,
         others=(replace(base, augment=AUGMENT),),
         rate=3e-3,
+        stretch=2.0,
     )
