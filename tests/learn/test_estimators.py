@@ -349,6 +349,7 @@ def test_ctrl_c_ends_the_search_around_the_estimator(monkeypatch: pytest.MonkeyP
         (TuttiRegressor, MLPRegressor, load_diabetes, KFold),
     ],
 )
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_at_least_as_good_as_scikit_learns_networks(estimator: Any, theirs: Any, load: Any, splitter: Any) -> None:
     """Paired over folds, against their defaults on scaled features, which they need: not worse beyond chance, by the

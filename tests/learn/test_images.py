@@ -12,6 +12,7 @@ import tutti
 from tutti import core
 from tutti.learn import Model, load
 from tutti.learn._recipe_images import recipe
+from tutti.tasks import infer
 
 OPTIONS: dict[str, Any] = {
     "folds": 2,
@@ -94,6 +95,6 @@ def test_values_are_predicted_by_every_model(
 @pytest.mark.parametrize("side", [8, 28, 160])
 def test_the_recipe_fits_every_size(rows: int, side: int) -> None:
     shape = core.ImageShape(channels=3, height=side, width=side)
-    found = recipe(shape, rows, "multiclass")
+    found = recipe(shape, rows, infer(np.arange(rows) % 3, ["y"]))
     assert 1 <= found.batch_size <= rows
     assert found.model.build(shape, 10).eval()(torch.zeros(1, 3, side, side, dtype=torch.uint8)).shape == (1, 10)
