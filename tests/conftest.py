@@ -13,7 +13,7 @@ from jaxtyping import install_import_hook
 # What every step of every fit passes through many times over: checking these would double the time of all tests, and
 # what goes into them and comes out is checked at the modules around them.
 HOT = {
-    *("core._keys", "core._layout", "core._mixing", "core._penalties"),
+    *("core._collect", "core._keys", "core._layout", "core._mixing", "core._penalties"),
     *("training._evaluator", "training._executors", "training._plan", "training._program", "training._step"),
     *("optim._adam", "optim._clipping", "optim._rule"),
 }

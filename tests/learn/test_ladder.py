@@ -47,7 +47,7 @@ def pictures(monkeypatch: pytest.MonkeyPatch) -> Training:
     """Images, whose recipe has a sound rate and gains by more passes; a step takes a tenth of a second."""
     monkeypatch.setattr("tutti.learn._bench.Bench._time", lambda *_: (0.0, 0.1, 1e-3))
     x = np.random.default_rng(0).integers(0, 256, (600, 12, 12), dtype=np.uint8)
-    options = Options.of({"rungs": False})
+    options = Options.of({"rungs": False, "budget": 200})
     return Training(declare((x, np.arange(600) % 2), options, Observer()), options)
 
 
@@ -69,3 +69,11 @@ def test_a_time_too_short_for_the_recipe_shortens_it_and_says_so(pictures: Train
     assert choice.shortened
     assert 0.9 * 398 < choice.plan.horizon <= 398
     assert "Fewer passes than the recipe's, to end in time" in pictures.lines(choice)
+
+
+@pytest.mark.parametrize("told", [{"epochs": 60, "budget": 200}, {}])
+def test_passes_that_the_user_gave_and_fits_without_a_budget_are_not_stretched(
+    pictures: Training, told: dict[str, float]
+) -> None:
+    options = Options.of({"rungs": False, **told})
+    assert Training(pictures.declared, options).choose(158.0).plan.horizon == 720

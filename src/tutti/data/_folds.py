@@ -1,7 +1,8 @@
 """Folds of the training rows, by row, by entity, by time, or as they were given."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -34,15 +35,15 @@ def make_folds(asked: Declaration, pool: Rows) -> list[Fold]:
         raise InputError(
             f"{asked.folds} folds of {len(pool)} training rows.", fix=f"Give --folds {len(pool)} or fewer."
         )
-    ways: dict[str, Callable[[Declaration, Rows], list[Fold]]] = {
+    if asked.kind == "time":
+        made = _time_folds(asked, pool)
+        return made[-1:] if asked.single else made
+    ways: dict[str, Callable[[Declaration, Rows], Iterator[Fold]]] = {
         "group": _entity_folds,
-        "time": _time_folds,
         "group-time": _entity_time_folds,
     }
-    made = ways.get(asked.kind, _row_folds)(asked, pool)
-    if asked.single:
-        return made[-1:] if asked.kind == "time" else made[:1]
-    return made
+    each = ways.get(asked.kind, _row_folds)(asked, pool)
+    return list(islice(each, 1) if asked.single else each)  # a fold takes as long as a look at all rows
 
 
 def lean_hold_out(asked: Declaration, pool: Rows) -> Fold | None:
@@ -92,7 +93,7 @@ def _given_fold(place: int, pair: Any) -> Fold:
     return Fold(train=np.sort(train).astype(np.int64), validation=np.sort(judged).astype(np.int64))
 
 
-def _row_folds(asked: Declaration, pool: Rows) -> list[Fold]:
+def _row_folds(asked: Declaration, pool: Rows) -> Iterator[Fold]:
     """Each row of the pool stands where the row that it copies was dealt."""
     dealt, place = first_rows(pool, asked.alike)
     asked.shrink(len(dealt), f"{len(dealt)} training rows differ")
@@ -101,11 +102,9 @@ def _row_folds(asked: Declaration, pool: Rows) -> list[Fold]:
     else:
         strata = _strata(asked, asked.target[dealt])
         parts = _stratified(asked.folds, shuffle=True, random_state=asked.seed).split(dealt, strata)
-    made = []
     for _, drawn in parts:
         judged = np.isin(place, drawn)
-        made.append(Fold(train=pool[~judged], validation=pool[judged]))
-    return made
+        yield Fold(train=pool[~judged], validation=pool[judged])
 
 
 def _strata(asked: Declaration, target: Int[np.ndarray, " some"]) -> Int[np.ndarray, " some"]:
@@ -139,9 +138,9 @@ def _entity_parts(asked: Declaration, pool: Rows) -> list[Rows]:
     return [pool[judged] for _, judged in parts]
 
 
-def _entity_folds(asked: Declaration, pool: Rows) -> list[Fold]:
-    parts = _entity_parts(asked, pool)
-    return [Fold(train=np.setdiff1d(pool, judged, assume_unique=True), validation=judged) for judged in parts]
+def _entity_folds(asked: Declaration, pool: Rows) -> Iterator[Fold]:
+    for judged in _entity_parts(asked, pool):
+        yield Fold(train=np.setdiff1d(pool, judged, assume_unique=True), validation=judged)
 
 
 def _time_folds(asked: Declaration, pool: Rows) -> list[Fold]:
@@ -157,14 +156,12 @@ def _time_folds(asked: Declaration, pool: Rows) -> list[Fold]:
     return kept or made
 
 
-def _entity_time_folds(asked: Declaration, pool: Rows) -> list[Fold]:
+def _entity_time_folds(asked: Declaration, pool: Rows) -> Iterator[Fold]:
     """Each fold validates on its entities in the last third of time and trains on the other entities before it."""
     assert asked.line is not None
     assert asked.groups is not None
     start = last_part(asked.line, pool, JUDGED_TIME)
     past = pool[asked.line.ranks[pool] < asked.line.train_end(start)]
-    made = []
     for judged in _entity_parts(asked, pool[asked.line.ranks[pool] >= start]):
         others = ~np.isin(asked.groups[past], asked.groups[judged])
-        made.append(Fold(train=past[others], validation=judged))
-    return made
+        yield Fold(train=past[others], validation=judged)

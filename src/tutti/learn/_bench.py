@@ -3,7 +3,8 @@
 import copy
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from math import ceil
 
@@ -31,7 +32,7 @@ EVALUATIONS = 16  # how often a population is judged on its way
 TIMING = 0.04  # share of the allowance after which no other way of training is timed
 TIMED_STEPS, TIMED_RUNS = 3, 30
 PATIENCE = 0.5  # share of that which one of them may take for more than two runs of steps
-GAIN = 0.95
+GAIN, SETTLED = 0.95, 12
 TIMED_ROWS = 1024  # validation rows, at most, on which judging is timed
 FLOPS = 2e10  # multiply-adds a second, a cautious guess: it only spares timing what is far too dear
 STEP_SECONDS = 2e-3  # what a step costs beside its arithmetic, where steps are counted and not timed
@@ -111,8 +112,20 @@ class Bench:
         carried = self._carried(program)
         need = measure(program, self.rules.values())
         lowered = choose_precision(program, carried.executor, self.precision, draws=carried.draws, timed=self.timed)
+        made = partial(
+            Trial,
+            folds=folds,
+            problem=problem,
+            judge=judge,
+            program=program,
+            carried=carried,
+            need=need,
+            lowered=lowered,
+        )
         if not self.timed:
-            return replace(self._counted(folds, problem, judge, program, carried, need), lowered=lowered)
+            executor, each = self._counted(folds, problem, carried)
+            # One thread: two on a busy machine wait for each other ten times longer than one works.
+            return made(executor=executor, threads=1, fixed=STEP_SECONDS, each=each)
         trials: list[Trial] = []
         began, patience = time.perf_counter(), TIMING * allowance
         for executor, threads in product(self._executors(carried), self._threads):
@@ -120,22 +133,7 @@ class Bench:
                 break
             with torch_threads(threads):
                 fixed, each, answer = self._time(problem, program, executor, lowered.precision, patience)
-            trials.append(
-                Trial(
-                    folds=folds,
-                    problem=problem,
-                    judge=judge,
-                    program=program,
-                    carried=carried,
-                    need=need,
-                    executor=executor,
-                    threads=threads,
-                    fixed=fixed,
-                    each=each,
-                    answer=answer,
-                    lowered=lowered,
-                )
-            )
+            trials.append(made(executor=executor, threads=threads, fixed=fixed, each=each, answer=answer))
             if self._sure and 3 * (fixed + each) * self.horizon(folds) > allowance:
                 break
         return min(trials, key=lambda t: t.fixed + 8 * t.each)
@@ -165,27 +163,13 @@ class Bench:
             raise InputError(f"executor is {self.executor!r}, which does not do here: {why}", fix="Leave it out.")
         return carried
 
-    def _counted(
-        self, folds: int, problem: Problem, judge: Judge, program: Program, carried: Carried, need: Need
-    ) -> Trial:
-        """A trial priced by its multiply-adds: three passes a batch, and the evaluation that ends a segment."""
+    def _counted(self, folds: int, problem: Problem, carried: Carried) -> tuple[ExecutorName, float]:
+        """The executor, and the seconds of a setting's step by its multiply-adds: three passes a batch, and its share
+        of the evaluation that ends a segment."""
         segment = max(1, ceil(self.horizon(folds) / self.evaluations))
-        judged = _judged(problem) / segment
-        work = self.weights * (3.0 * self.recipe.batch_size * folds + judged)
-        return Trial(
-            folds=folds,
-            problem=problem,
-            judge=judge,
-            program=program,
-            carried=carried,
-            need=need,
-            executor="looped"
-            if self.executor is None and any(r.looped for r in self.rules.values())
-            else carried.executor,
-            threads=1,  # two on a busy machine wait for each other ten times longer than one works
-            fixed=STEP_SECONDS,
-            each=work / FLOPS,
-        )
+        work = self.weights * (3.0 * self.recipe.batch_size * folds + _judged(problem) / segment)
+        alone = self.executor is None and any(rule.looped for rule in self.rules.values())
+        return "looped" if alone else carried.executor, work / FLOPS
 
     def _time(
         self, problem: Problem, program: Program, executor: ExecutorName, precision: Precision, patience: float
@@ -202,7 +186,8 @@ class Bench:
             precision=precision,
         )
         single = Population(problem, settings[:1], plan, self.rules, self.schedule, program=program)
-        answer = _answering(single)
+        views = max(int(getattr(type(part), "views", 1)) for part in program.template.modules())
+        answer = views * _answering(single)
         one = self._seconds(single, patience)
         if len(settings) == 1 or one > patience:  # so dear a step has no fixed share to speak of
             return 0.0, one, answer
@@ -217,33 +202,38 @@ class Bench:
         return max(one - each, 0.0), each, answer
 
     def _seconds(self, population: Population, patience: float) -> float:
-        """Seconds of a training step, with its share of the evaluation that ends a segment.
-
-        The first step warms up. Where the second is slow already, it is the measurement; else short runs follow until
-        they get no faster: fresh memory makes the first ones slow, and other programs never make one fast.
-        """
+        """Seconds of a training step, with its share of what begins and ends a segment: the state that is kept to
+        replay it, and the evaluation. The first step warms up."""
         population.run(1)
         began = time.perf_counter()
         population.run(2)
-        step = time.perf_counter() - began
-        if step < patience / (2 * TIMED_STEPS):
-            step = self._settled(population, PATIENCE * patience)
+        segment = time.perf_counter() - began
+        step = _settled(population, segment, patience)
         judging = _answering(population) * _judged(population.program.problem)
-        return step + 2 * judging / population.plan.segment
+        return step + (max(0.0, segment - step) + 2 * judging) / population.plan.segment
 
-    def _settled(self, population: Population, patience: float) -> float:
-        """Seconds of a step once two short runs one after the other gain nothing; two at least, and as many as
-        `patience` allows."""
-        began, fastest, idle = time.perf_counter(), float("inf"), 0
-        for run in range(TIMED_RUNS):
-            if idle == 2 or (run > 1 and time.perf_counter() - began > patience):
-                break
-            first = time.perf_counter()
-            population.run(population.step + TIMED_STEPS)
-            took = (time.perf_counter() - first) / TIMED_STEPS
-            idle = 0 if took < GAIN * fastest else idle + 1
-            fastest = min(fastest, took)
-        return fastest
+
+def _settled(population: Population, segment: float, patience: float) -> float:
+    """Seconds of a step, from short runs: fresh memory makes the first dozen slow, and other programs never make one
+    fast, so the fastest run counts.
+
+    A run is one step while these are dear (`segment` is what the last took), then a few. Two runs at least; no more
+    where a share of `patience` is over, or where after SETTLED steps two runs in a row gain nothing.
+    """
+    began, first, fastest, idle = time.perf_counter(), population.step, float("inf"), 0
+    took = segment
+    for run in range(TIMED_RUNS):
+        settled = idle >= 2 and population.step - first >= SETTLED
+        if settled or (run > 1 and time.perf_counter() - began > PATIENCE * patience):
+            break
+        steps = TIMED_STEPS if took < patience / (2 * TIMED_STEPS) else 1
+        start = time.perf_counter()
+        for _ in population.steps(population.step + steps):
+            pass
+        took = (time.perf_counter() - start) / steps
+        idle = 0 if took < GAIN * fastest else idle + 1
+        fastest = min(fastest, took)
+    return fastest
 
 
 def _answering(population: Population) -> float:

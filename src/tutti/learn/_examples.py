@@ -1,7 +1,6 @@
 """Samples to look at in the report: the worst mistakes, and some of all."""
 
 import time
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,8 +62,7 @@ def _parts(declared: Declared, row: int, answer: int, predictor: Predictor) -> d
     if divided is None:
         return {}
     parts, sample = divided
-    copies = declared.table.take(np.full(len(sample), row))
-    probability = predictor.on(replace(copies, sample=sample))[:, answer]
+    probability = predictor.predict(*sample.inputs())[:, answer]
     odds = np.log(np.maximum(probability, LEAST)) - np.log(np.maximum(1 - probability, LEAST))
     worth = odds[0] - odds[1:]
     return {"parts": [[part, round(float(w), 4)] for part, w in zip(parts, worth, strict=True)]}

@@ -108,6 +108,7 @@ def write_plan(
             "plan": choice.plan.to_json(),
             "folds": choice.trial.folds,
             "raced": choice.raced,
+            "after": choice.after,
             "made": dict(made),
             "settings": [s.to_json() for s in grid],
             "decisions": [d.to_json() for d in decisions],
@@ -121,6 +122,7 @@ def read_plan(run: Run, *, decisions: bool) -> Told:
     return Told(
         folds=plain["folds"],
         raced=plain["raced"],
+        after=plain["after"],
         plan=Plan.from_json(plain["plan"]),
         grid=[Setting.from_json(s) for s in plain["settings"]],
         decisions=[Decision.from_json(d) for d in plain["decisions"]] if decisions else None,

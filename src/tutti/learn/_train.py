@@ -33,6 +33,7 @@ class Told:
     plan: Plan
     raced: bool
     grid: Sequence[Setting]
+    after: float = 0.0  # expected seconds of what follows the search
     decisions: Sequence[Decision] | None = None  # of a finished run; None: go on deciding
     tensors: Mapping[str, Tensor] | None = None  # a checkpoint
     state: Mapping[str, Any] | None = None
@@ -71,6 +72,7 @@ class Training:
             recipe,
             batch_size=min(batch_size, max(1, self.rows)),
             epochs=float(options.epochs or recipe.epochs * getattr(named, "passes", 1.0)),
+            stretch=1.0 if options.epochs or options.seconds is None else recipe.stretch,
             base=base,
         )
         self.network: Network = network_for(options, self.recipe, declared.table, declared.task)
@@ -177,7 +179,7 @@ class Training:
         )
         grid = Grid.around(told.grid)
         return Choice(
-            trial=trial, grid=grid, plan=told.plan, seconds=0.0, after=0.0, shortened=False, raced=told.raced
+            trial=trial, grid=grid, plan=told.plan, seconds=0.0, after=told.after, shortened=False, raced=told.raced
         )
 
     def lines(self, choice: Choice) -> tuple[str, ...]:

@@ -61,6 +61,7 @@ class RandomSymmetry(torch_nn.Module):
     """
 
     stacked: ClassVar[bool] = True
+    views: ClassVar[int] = 8  # of an image that a prediction takes the mean of, at most
 
     def __init__(self, inner: torch_nn.Module) -> None:
         super().__init__()

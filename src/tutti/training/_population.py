@@ -95,8 +95,8 @@ class Population:
     def _arrange(self) -> None:
         """Binds groups and per-member numbers to the storage; called whenever the settings change."""
         plan, like = self.plan, self.weights
-        if plan.executor != "looped" and self.members > 1 and like.device.type == "cpu":
-            keep_memory()  # a stack's large activations are asked for again at every step
+        if like.device.type == "cpu":
+            keep_memory()  # large activations and states are asked for again at every step
         self._gradient = torch.zeros_like(like)
         self._groups = make_groups(self.program, self.settings, plan.executor, plan.stack, plan.draws, plan.precision)
         begin = 0
@@ -125,15 +125,16 @@ class Population:
         total = torch.zeros(self.members, dtype=self.weights.dtype, device=self.weights.device)
         before = self.alive.clone()
         lived = torch.zeros(self.members, dtype=torch.int64, device=self.weights.device)
-        for loss in self._steps(last):
+        for loss in self.steps(last):
             total += loss
             lived += self.alive
         self._descent.average(self.average, self._moved(self.weights), self._momentum, None)
         self._record_frozen(before, first + lived)
         return (total / (last - first)).view(len(self.settings), self.streams)
 
-    def _steps(self, last: int) -> Iterator[Float[Tensor, " member"]]:
-        """Trains up to step `last`, and gives all members' losses of each step."""
+    def steps(self, last: int) -> Iterator[Float[Tensor, " member"]]:
+        """Trains up to step `last`, and gives all members' losses of each step: `run` without what begins and ends a
+        segment. What becomes not finite is frozen, but neither recorded nor explained."""
         first = self.step
         keys = self._keys(first, last)
         for step, batch in zip(range(first, last), self.program.batches(first, last, self._part), strict=True):
@@ -276,7 +277,7 @@ class Population:
         replay.restore(*self._start_of_segment)
         replay.keep(places)
         member = places.index(setting) * self.streams + stream
-        losses = [float(loss[member]) for loss in replay._steps(died)]
+        losses = [float(loss[member]) for loss in replay.steps(died)]
         return replay._examine(member, tuple(losses))
 
     def _examine(self, member: int, losses: tuple[float, ...]) -> Autopsy:
