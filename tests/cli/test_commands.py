@@ -97,7 +97,7 @@ def test_the_options_reach_fit(tutti, fitted):
         --learning-rate 0.1 --learning-rate 0.01 --weight-decay 0 --class-weight balanced --no-rungs
         --executor looped --precision bfloat16 --across spread --no-examples --data series --text words --set event
         --edges e.csv --smiles s --masks m --target-from {a}.png --forecast x --horizon 4 --window 9 --parts 3,2,1
-        --generate --vocabulary 50 --unit word --size 8x9 --length 7 --rate 16 --skip"""
+        --setting mixup=0.5 --generate --vocabulary 50 --unit word --size 8x9 --length 7 --rate 16 --skip"""
     code, _, err = tutti(
         *words.split(),
         "--model",
@@ -135,6 +135,7 @@ def test_the_options_reach_fit(tutti, fitted):
         "batch_size": 64,
         "learning_rates": [0.1, 0.01],
         "weight_decays": [0.0],
+        "setting": {"mixup": 0.5},
         "class_weight": "balanced",
         "rungs": False,
         "examples": False,
@@ -177,6 +178,8 @@ def test_resume_takes_the_folder_alone(tutti, fitted):
     [
         (["fit"], "There is no data."),
         (["fit", "a.csv", "--kind", "zip"], "expected COLUMN=KIND"),
+        (["fit", "a.csv", "--setting", "dropout"], "expected NAME=NUMBER"),
+        (["fit", "a.csv", "--setting", "dropout=much"], "expected a number behind each name"),
         (["fit", "a.csv", "--model", "{oops"], "is not JSON"),
         (["fit", "a.csv", "--test", "t.csv", "--test-size", "0.1"], "Both --test and --test-size"),
         (["predict", "runs/titanic", "new.csv", "--json"], "--json needs a file"),

@@ -252,6 +252,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"setting": {"dropuot": 0.1}}, "Unknown hyper-parameter 'dropuot'. Did you mean 'dropout'"),
     ({"setting": {"dropout": [0.1, 0.2]}}, "dropout is [0.1, 0.2]; a setting holds one number"),
     ({"setting": {"noise": "much"}}, "noise is 'much'; a setting holds one number"),
+    (
+        {"setting": {"mixup": 0.5}},
+        "takes no mixup: it has no layer that asks for it. Leave it out (it takes dropout",
+    ),
     ({"executor": "loped"}, "Unknown executor 'loped'. Did you mean 'looped'"),
     ({"executor": 3}, "executor is 3; expected a name"),
     ({"budget": [10]}, "The budget is [10]; expected a time"),

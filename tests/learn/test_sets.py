@@ -60,7 +60,7 @@ def test_predictions_know_neither_the_order_of_rows_nor_padding(fitted: tuple[Mo
     names = new["id"].drop_duplicates().tolist()
     moved = new.sample(frac=1, random_state=1)
     order = [moved["id"].drop_duplicates().tolist().index(name) for name in names]
-    assert np.array_equal(model.predict_proba(moved)[order], expected)
+    np.testing.assert_allclose(model.predict_proba(moved)[order], expected, rtol=1e-6, atol=1e-8)
     large = pd.concat([new, pd.DataFrame({"id": "large", "value": np.linspace(0, 1, 50), "mark": "a"})])
     np.testing.assert_allclose(model.predict_proba(large)[:40], expected, rtol=1e-5, atol=1e-6)
     again = tutti.load(folder / "run")

@@ -54,6 +54,7 @@ def fit(
     batch_size: o.BatchSize = None,
     learning_rate: o.LearningRate = None,
     weight_decay: o.WeightDecay = None,
+    setting: o.Hyper = None,
     class_weight: o.ClassWeight = None,
     no_rungs: o.NoRungs = False,
     executor: o.Executor = None,
@@ -107,7 +108,8 @@ def _wanted(given: dict[str, Any]) -> dict[str, Any]:
         raise InputError("There is no data.", fix="Name a file, or a data set such as digits: tutti fit digits")
     target = wanted.pop("target")
     wanted["target"] = target[0] if target and len(target) == 1 else target
-    wanted["kinds"] = _pairs(wanted.pop("kind"))
+    wanted["kinds"] = _pairs(wanted.pop("kind"), "--kind", "COLUMN=KIND", "zip=category")
+    wanted["setting"] = _numbers(wanted["setting"])
     wanted["keep"] = tuple(wanted["keep"] or ())
     wanted["drop"] = tuple(wanted["drop"] or ())
     wanted["header"] = not wanted.pop("no_header")
@@ -129,7 +131,7 @@ def _wanted(given: dict[str, Any]) -> dict[str, Any]:
     return wanted
 
 
-def _pairs(given: list[str] | None) -> dict[str, str] | None:
+def _pairs(given: list[str] | None, flag: str, form: str, example: str) -> dict[str, str] | None:
     """{"zip": "category"} for ["zip=category"]."""
     if not given:
         return None
@@ -137,11 +139,25 @@ def _pairs(given: list[str] | None) -> dict[str, str] | None:
 
     pairs = {}
     for text in given:
-        column, equals, kind = text.rpartition("=")
-        if not equals or not column:
-            raise InputError(f"--kind is {text!r}; expected COLUMN=KIND.", fix="For example: --kind zip=category")
-        pairs[column] = kind
+        name, equals, value = text.rpartition("=")
+        if not equals or not name:
+            raise InputError(f"{flag} is {text!r}; expected {form}.", fix=f"For example: {flag} {example}")
+        pairs[name] = value
     return pairs
+
+
+def _numbers(given: list[str] | None) -> dict[str, float] | None:
+    """{"dropout": 0.1} for ["dropout=0.1"]."""
+    pairs = _pairs(given, "--setting", "NAME=NUMBER", "dropout=0.1") or {}
+    try:
+        return {name: float(value) for name, value in pairs.items()} or None
+    except ValueError:
+        from tutti.core import InputError
+
+        raise InputError(
+            f"--setting is {', '.join(given or ())}; expected a number behind each name.",
+            fix="For example: --setting dropout=0.1",
+        ) from None
 
 
 def _size(given: str | None) -> tuple[int, int] | None:

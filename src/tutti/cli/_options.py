@@ -194,6 +194,16 @@ LearningRate = Annotated[
 WeightDecay = Annotated[
     list[float] | None, _option("--weight-decay", panel=_MODEL, value="DECAY", text="One to try. May be repeated.")
 ]
+Hyper = Annotated[
+    list[str] | None,
+    _option(
+        "--setting",
+        panel=_MODEL,
+        value="NAME=NUMBER",
+        text="Another hyper-parameter, such as dropout=0.1, label_smoothing=0.1, augment=0.5 or mixup=0.5. May be"
+        " repeated.",
+    ),
+]
 ClassWeight = Annotated[
     str | None,
     _option("--class-weight", panel=_MODEL, value="balanced", text="Let each class count the same."),

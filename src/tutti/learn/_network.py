@@ -3,7 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from tutti.learn._recipe import Recipe
 from tutti.models import custom_network
 from tutti.predictor import CUSTOM
 from tutti.tasks import Task
+
+_LAYER = {"activity_l1": "activity", "activity_l2": "activity"}  # a model's option by the hyper-parameter it serves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,7 @@ def network_for(options: Options, recipe: Recipe, table: Table, task: Task) -> N
         build = custom_build(given, shape, task.outputs)
         _probe(build, table, task)
         return Network(build=build, config=None, weights=_count(build))
-    config = options.model_config(shape.kind) or recipe.model
+    config = _switched(options.model_config(shape.kind) or recipe.model, options.setting or {})
     pixels = task.kind == "segmentation"
     if getattr(config, "dense", False) != pixels:
         own, asked = ("the whole image", "every pixel") if pixels else ("every pixel", "the whole image")
@@ -63,6 +65,13 @@ def network_for(options: Options, recipe: Recipe, table: Table, task: Task) -> N
         return network
 
     return Network(build=make, config=config, weights=_count(make))
+
+
+def _switched(config: Any, given: Mapping[str, float]) -> Any:
+    """The model with the layers switched on that the given hyper-parameters need, where it has them as an option."""
+    layers = [_LAYER.get(name, name) for name, value in given.items() if value]
+    wanted = [name for name in layers if getattr(config, name, None) is False]
+    return replace(config, **dict.fromkeys(wanted, True)) if wanted else config
 
 
 def custom_build(given: Any, shape: Shape, outputs: int) -> Callable[[], nn.Module]:

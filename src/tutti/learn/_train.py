@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tutti.core import Config, Finding, InputError, Observer, Setting
+from tutti.core import Finding, InputError, Observer, Setting
+from tutti.learn._bases import refuse_unused, with_bases
 from tutti.learn._bench import Bench, Trial
 from tutti.learn._declare import Declared
 from tutti.learn._ladder import Choice, Ladder
@@ -67,15 +68,15 @@ class Training:
         recipe = recipe_for(declared.schema.shape, self.rows, declared.task)
         batch_size = options.batch_size or recipe.batch_size
         named = None if callable(options.model) else options.model_config(declared.table.kind)
-        base = replace(_base(recipe, options, named), **_checked_setting(options.setting))
         self.recipe: Recipe = replace(
-            recipe,
+            with_bases(recipe, named, options.setting, own=options.model is None),
             batch_size=min(batch_size, max(1, self.rows)),
             epochs=float(options.epochs or recipe.epochs * getattr(named, "passes", 1.0)),
             stretch=1.0 if options.epochs or options.seconds is None else recipe.stretch,
-            base=base,
         )
         self.network: Network = network_for(options, self.recipe, declared.table, declared.task)
+        with torch.random.fork_rng(devices=[]):
+            refuse_unused(options.setting, self.network.build(), declared.task, self.network.description)
         self.rules: dict[str, Rule] = options.rules()
         self.schedule: Schedule = options.schedule_config() or self._usual_schedule()
         self.threads = max(1, min(torch.get_num_threads(), 8))  # fewer in a worker of a parallel search
@@ -314,15 +315,6 @@ def _ways(plan: Plan) -> str:
     return rounded + (", every batch divided over the processes" if plan.across == "sharded" else "")
 
 
-def _base(recipe: Recipe, options: Options, named: Config | None) -> Setting:
-    """The hyper-parameters that the grid does not vary: those of a named model, where it has its own; the recipe's
-    for its own model, and for others where it is one for all networks of its kind."""
-    own: Setting | None = getattr(named, "setting", None)
-    if own is not None:
-        return own
-    return recipe.base if options.model is None or recipe.rate is not None else Setting()
-
-
 def _device(name: str | None) -> torch.device:
     """The device of this name, tried out; by default a CUDA card where there is one."""
     if name is None:
@@ -332,14 +324,3 @@ def _device(name: str | None) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"The device {name!r} cannot be used here: {reason}.", fix='Give "cpu".') from error
-
-
-def _checked_setting(given: Mapping[str, float] | None) -> dict[str, Any]:
-    if not given:
-        return {}
-    if "optimizer" in given:
-        raise InputError("optimizer is no number of a setting.", fix="Give optimizer=… beside it.")
-    for name in ("learning_rate", "weight_decay"):
-        if name in given:
-            raise InputError(f"{name} is an axis of the grid.", fix=f"Give {name}s=[…] instead.")
-    return {k: v for k, v in Setting.from_json(given).to_json().items() if k in given}

@@ -4,7 +4,6 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch import nn as torch_nn
@@ -59,10 +58,7 @@ class LanguageNetwork(torch_nn.Module):
         if self.head is not None:
             y: Tensor = self.head(h)
             return y
-        table = self.embed.weight
-        if table.ndim == 2:
-            return functional.linear(h, table)
-        return torch.bmm(h.flatten(1, -2), table.mT).view(*h.shape[:-1], table.shape[-2])
+        return nn.dense(h, self.embed.weight)
 
     def memory(self, steps: int) -> Any:
         """See `LanguageTrunk.memory`."""

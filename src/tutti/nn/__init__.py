@@ -55,6 +55,7 @@ from tutti.nn._input import OneHot as OneHot
 from tutti.nn._input import TableInput as TableInput
 from tutti.nn._linear import FeatureLinear as FeatureLinear
 from tutti.nn._linear import Linear as Linear
+from tutti.nn._linear import dense as dense
 from tutti.nn._message_passing import MessagePassing as MessagePassing
 from tutti.nn._messages import aggregate as aggregate
 from tutti.nn._messages import dot as dot

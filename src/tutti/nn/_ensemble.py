@@ -3,9 +3,9 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from tutti.nn._initialise import initialise
+from tutti.nn._linear import dense
 
 
 class Replicate(nn.Module):
@@ -54,11 +54,7 @@ class EnsembleLinear(nn.Module):
     ) -> Float[Tensor, "*member replica batch outputs"]:
         if self.r is not None:
             x = x * self.r.unsqueeze(-2)
-        if self.weight.ndim == 2:
-            y = functional.linear(x, self.weight)
-        else:
-            y = torch.bmm(x.flatten(1, 2), self.weight.mT).view(*x.shape[:-1], self.weight.shape[1])
-        return torch.addcmul(self.bias.unsqueeze(-2), y, self.s.unsqueeze(-2))
+        return torch.addcmul(self.bias.unsqueeze(-2), dense(x, self.weight), self.s.unsqueeze(-2))
 
 
 class ReplicaLinear(nn.Module):

@@ -3,26 +3,81 @@
 In the stacked form every parameter and every input carries one leading axis `member`.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tutti.nn._initialise import initialise
+from tutti.nn._onednn import onednn, worthwhile
 
 
 def dense(
     x: Float[Tensor, "*batch inputs"],
     weight: Float[Tensor, "*member outputs inputs"],
-    bias: Float[Tensor, "*member outputs"],
+    bias: Float[Tensor, "*member outputs"] | None = None,
 ) -> Float[Tensor, "*batch outputs"]:
     """x Wᵀ + b, for one network or, where the weight has three axes, for a stack."""
+    stacked = weight.ndim == 3
+    terms = x.numel() * weight.shape[-2] // (len(weight) if stacked else 1)
+    plain = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu"
+    if plain and worthwhile(terms, stacked=stacked) and not torch.is_autocast_enabled("cpu"):
+        y: Tensor = _WideDense.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+        return y
+    return _dense(x, weight, bias)
+
+
+def _dense(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if weight.ndim == 2:
         return functional.linear(x, weight, bias)
-    if x.ndim == 3:  # the batch last in memory: what MKL multiplies fastest, forward and backward
-        return torch.baddbmm(bias.unsqueeze(2), weight, x.mT).mT
-    flat = torch.baddbmm(bias.unsqueeze(1), x.flatten(1, -2), weight.mT)
-    return flat.view(*x.shape[:-1], weight.shape[1])
+    if x.ndim == 3:  # the batch last in memory: what is multiplied fastest, forward and backward
+        y = torch.bmm(weight, x.mT) if bias is None else torch.baddbmm(bias.unsqueeze(2), weight, x.mT)
+        return y.mT
+    flat = x.flatten(1, -2)
+    y = torch.bmm(flat, weight.mT) if bias is None else torch.baddbmm(bias.unsqueeze(1), flat, weight.mT)
+    return y.view(*x.shape[:-1], weight.shape[1])
+
+
+class _WideDense(torch.autograd.Function):
+    """`_dense` whose products, forward and backward, go to oneDNN."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        with onednn():
+            return _dense(x, weight.contiguous(), bias)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor) -> None:
+        x, weight, bias = inputs
+        ctx.save_for_backward(x, weight)
+        ctx.biased = bias is not None
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        with onednn():
+            to_x = _to_inputs(slope, weight) if ctx.needs_input_grad[0] else None
+            to_weight = _to_weight(slope, x, weight.ndim) if ctx.needs_input_grad[1] else None
+        to_bias = slope.sum(tuple(range(weight.ndim - 2, slope.ndim - 1))) if ctx.biased else None
+        return to_x, to_weight, to_bias
+
+
+def _to_inputs(slope: Tensor, weight: Tensor) -> Tensor:
+    if weight.ndim == 2:
+        return slope @ weight
+    if slope.ndim == 3:
+        return torch.bmm(weight.contiguous().mT, slope.mT).mT
+    return torch.bmm(slope.flatten(1, -2), weight.contiguous()).view(*slope.shape[:-1], weight.shape[2])
+
+
+def _to_weight(slope: Tensor, x: Tensor, axes: int) -> Tensor:
+    if axes == 2:
+        return slope.flatten(0, -2).mT @ x.flatten(0, -2)
+    return torch.bmm(slope.flatten(1, -2).mT, x.flatten(1, -2))
 
 
 class Linear(nn.Module):

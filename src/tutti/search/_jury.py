@@ -89,7 +89,9 @@ class Jury:
     ) -> list[Verdict]:
         """The verdicts on some of the settings."""
         judge = self.judge
-        held, seen = tempered(held, temperatures), tempered(seen, temperatures)
+        held = tempered(held, temperatures)
+        if not judge.measure.steps:  # which class is the likeliest does not depend on the temperature
+            seen = tempered(seen, temperatures)
         scores, row_scores = judge.scores(judge.metric, self._held, held)
         learned, _ = judge.scores(judge.metric, self._seen, seen)
         ties, row_losses = np.zeros_like(scores), None

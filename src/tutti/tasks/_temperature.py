@@ -56,7 +56,7 @@ def best_temperatures(
     every = max(1, len(target) // _ENOUGH)
     target = target[::every]
     mass = np.ones(len(target)) if weights is None else weights[::every].astype(np.float64)
-    logits = _classes_first(np.maximum(probabilities[:, ::every].astype(np.float64), _LEAST))
+    logits = _classes_first(np.maximum(probabilities[:, ::every].astype(np.float32), np.float32(_LEAST)))
     np.log(logits, out=logits)
     sound: np.ndarray = np.isfinite(logits).all((0, 2))
     if not mass.sum() > 0:
@@ -70,7 +70,8 @@ def best_temperatures(
         if not len(going):
             break
         now = beta[going]
-        powers = np.exp(now[:, None] * logits)
+        powers = now.astype(np.float32)[:, None] * logits
+        np.exp(powers, out=powers)
         total = powers.sum(0)
         powers *= logits
         mean = powers.sum(0) / total

@@ -9,6 +9,7 @@ All three write into the same flat gradient, so that the optimiser step is one c
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from math import ceil
 
 import torch
 import torch.nn.functional as F
@@ -289,7 +290,8 @@ def make_groups(
     streams = range(program.streams)
     if mode == "looped":
         return [Group(program, [s], [f], mode, draws, precision) for s in settings for f in streams]
-    size = max(1, stack // program.streams)
+    passes = ceil(len(settings) / max(1, stack // program.streams))
+    size = ceil(len(settings) / passes)  # alike, rather than full ones and a rest
     return [
         Group(program, settings[a : a + size], streams, mode, draws, precision) for a in range(0, len(settings), size)
     ]

@@ -46,7 +46,7 @@ class Plan:
     segment: int
     batch_size: int
     rungs: tuple[Rung, ...] = ()
-    stack: int = 64
+    stack: int = 96
     micro: int = 1
     clip: float | None = 1.0
     average_every: int = 4

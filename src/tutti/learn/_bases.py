@@ -1,0 +1,56 @@
+"""The bases of the grid: the hyper-parameters that it does not vary, the recipe's or a model's or the user's."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from torch import nn
+
+from tutti.core import Config, InputError, Setting
+from tutti.learn._recipe import Recipe
+from tutti.tasks import Task
+
+_OF_THE_ENGINE = ("l1", "momentum", "label_smoothing")  # the rest of a setting belongs to layers
+_LABELS = ("binary", "multiclass", "multilabel", "segmentation")
+
+
+def with_bases(recipe: Recipe, named: Config | None, given: Mapping[str, float] | None, *, own: bool) -> Recipe:
+    """The recipe with the hyper-parameters of a named model, where it has its own, under those that are given.
+
+    own: whether the network is the recipe's. Another network takes the recipe's where they are for all networks of
+    its kind, else none.
+    """
+    base: Setting | None = getattr(named, "setting", None)
+    if base is None:
+        base = recipe.base if own or recipe.rate is not None else Setting()
+    told = _told(given or {})
+    base = replace(base, **told)
+    others = dict.fromkeys(replace(other, **told) for other in recipe.others)
+    return replace(recipe, base=base, others=tuple(other for other in others if other != base))
+
+
+def _told(given: Mapping[str, float]) -> dict[str, Any]:
+    if "optimizer" in given:
+        raise InputError("optimizer is no number of a setting.", fix="Give optimizer=… beside it.")
+    for name in ("learning_rate", "weight_decay"):
+        if name in given:
+            raise InputError(f"{name} is an axis of the grid.", fix=f"Give {name}s=[…] instead.")
+    return {name: getattr(Setting.from_json(given), name) for name in given}
+
+
+def refuse_unused(given: Mapping[str, float] | None, network: nn.Module, task: Task, called: str) -> None:
+    """Raises for a hyper-parameter that was given and would change nothing. called: the network in words."""
+    theirs = {name.rsplit(".", 1)[-1] for name, value in network.named_buffers() if value.ndim == 0}
+    numbers = [f.name for f in fields(Setting) if f.type is float]
+    of_layers = [name for name in numbers if name in theirs]
+    for name, value in (given or {}).items():
+        if not value or name in of_layers:
+            continue
+        if name == "label_smoothing" and task.kind not in _LABELS:
+            raise InputError(f"A {task.kind} task has no labels to smooth.", fix="Leave label_smoothing out.")
+        if name not in _OF_THE_ENGINE:
+            used = ", ".join([*of_layers, *_OF_THE_ENGINE])
+            raise InputError(
+                f"{called} takes no {name}: it has no layer that asks for it.",
+                fix=f"Leave it out (it takes {used}), or take a model with such a layer.",
+            )
