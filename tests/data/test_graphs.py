@@ -41,6 +41,16 @@ def test_a_collection_in_one_file(tmp_path: Path) -> None:
     assert (new.hashes() == table.hashes()).all()
 
 
+def test_a_file_whose_nodes_have_numbers_or_many_neighbours_is_known(tmp_path: Path) -> None:
+    (tmp_path / "numbers.txt").write_text("2\n2 0\n0 1 1 0.5 -2e-3\n1 1 0 1 2\n1 1\n0 0 3.5 4\n", encoding="utf8")
+    sample = _sample(data.read(tmp_path / "numbers.txt"))
+    assert sample.numbers[0, :2].tolist() == [[0.5, pytest.approx(-2e-3)], [1, 2]]
+    hub = " ".join(map(str, range(1, 101)))
+    leaves = "\n".join(["0 1 0"] * 100)
+    (tmp_path / "stars.txt").write_text("2\n" + f"101 1\n0 100 {hub}\n{leaves}\n" * 2, encoding="utf8")
+    assert _sample(data.read(tmp_path / "stars.txt")).counts.tolist() == [[101, 200], [101, 200]]
+
+
 # catalogue: T7
 @pytest.mark.parametrize(("name", "graphs", "nodes"), [("MUTAG", 188, 17.9), ("PROTEINS", 1113, 39.1)])
 def test_the_folder_and_the_file_hold_the_same_graphs(

@@ -1,5 +1,6 @@
 """The graph collections of TU Dortmund: their folders of text files, and the one-file form of Xu et al. (2019)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +9,32 @@ from tutti.core import InputError
 from tutti.data._graphs import Graph
 
 Labels = list[str] | list[float]
+_LINE = 100_000  # characters of a line that are looked at
 
 
 def is_one_file(path: Path) -> bool:
-    """A text file whose first line is a number of graphs, and whose second is "nodes label"."""
+    """A text file whose first line is a number of graphs, its second "nodes label", its third "tag degree
+    neighbours…", maybe with numbers behind these."""
     if path.suffix != ".txt" or not path.is_file():
         return False
     with path.open(encoding="utf8", errors="replace") as file:
-        first, second, third = (file.readline(200).split() for _ in range(3))
-    whole = all(word.lstrip("-").isdigit() for word in (*first, *second, *third))
-    return whole and len(first) == 1 and len(second) == 2 and len(third) >= 2 and len(third) == 2 + int(third[1])
+        first, second, third = (file.readline(_LINE).split() for _ in range(3))
+    if len(first) != 1 or len(second) != 2 or not _whole((*first, *second, *third[:2])) or len(third) < 2:
+        return False
+    count = 2 + int(third[1])
+    return len(third) >= count and _whole(third[:count]) and all(map(_is_number, third[count:]))
+
+
+def _whole(words: Sequence[str]) -> bool:
+    return all(word.lstrip("-").isdigit() for word in words)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def is_folder(path: Path) -> bool:
