@@ -30,6 +30,7 @@ def written(folder: Path, content: str | bytes, name: str = "data.csv") -> Path:
         ("a,b,c\n1,2,3\n4,5\n6,7,8\n9,1,2\n", r"Line 3 has 2 cells.*'4,5'"),
         ("a,b,a\n1,2,3\n", "several columns named 'a'.*Rename"),
         ("1,2,1\n3,4,5\n", "several columns named '1'.*--no-header"),
+        (",".join(["0.5"] * 30) + "\n", "several columns named '0.5'.*--no-header.*or --data signals"),
         ("onlyone\n1\n2\n", "one column only.*delimiter"),
         (b"a,b\n1,\x00\x01\n", "zero bytes"),
         (b"PK\x03\x04 this was a spreadsheet", "no archive of plain arrays.*spreadsheets as CSV"),

@@ -64,6 +64,21 @@ def test_a_single_setting_trains_for_as_long_as_there_is_time_up_to_twice_its_pa
     assert choice.seconds <= allowance
 
 
+@pytest.mark.parametrize(
+    ("allowance", "settings", "steps"), [(60.0, 1, 1190), (100.0, 1, 1440), (180.0, 1, 1440), (240.0, 3, 1440)]
+)
+def test_all_folds_train_for_twice_their_passes_before_a_second_setting_is_tried(
+    pictures: Training, monkeypatch: pytest.MonkeyPatch, allowance: float, settings: int, steps: int
+) -> None:
+    """A setting's five networks take 36 s for 720 steps, three 216 s for 1,440."""
+    monkeypatch.setattr(
+        "tutti.learn._bench.Bench._time", lambda _, __, program, *___: (0.0, 0.01 * program.streams, 1e-6)
+    )
+    choice = pictures.choose(allowance)
+    assert (choice.trial.folds, len(choice.grid.settings())) == (5, settings)
+    assert 0.9 * steps < choice.plan.horizon <= steps
+
+
 def test_a_time_too_short_for_the_recipe_shortens_it_and_says_so(pictures: Training) -> None:
     choice = pictures.choose(40.0)
     assert choice.shortened

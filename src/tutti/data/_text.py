@@ -24,6 +24,7 @@ DELIMITERS = ("\t", ";", "|", ",")  # in order of trust: a comma may also be a d
 SPACES = " "  # stands for runs of blanks
 _NAMES = {"\t": "tab", ";": "semicolon", "|": "pipe", ",": "comma", SPACES: "spaces"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_SIGNAL = 24  # so many columns of numbers without a name may be a signal
 
 
 Header = bool | Callable[[list[str]], bool]  # whether the first row names the columns, or a judge of its cells
@@ -223,6 +224,8 @@ def _column_names(first: list[str], header: bool, source: str) -> list[str]:
     if twice:
         like_data = any(_NUMBER.fullmatch(name) for name in twice)
         fix = "The first row looks like data: use --no-header (header=False)." if like_data else "Rename one of each."
+        if like_data and len(names) >= _SIGNAL:
+            fix = f"{fix[:-1]}, or --data signals where each row is a label and a signal."
         raise InputError(f"{source} has several columns named {_listed(twice)}.", fix=fix)
     return names
 

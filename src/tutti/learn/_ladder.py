@@ -99,7 +99,10 @@ class Ladder:
                 continue
             left = allowance - (time.perf_counter() - began if self.bench.timed else 0.0)
             if choice.seconds <= left:
-                return self._stretched(choice, step, left)
+                longer = self._stretched(choice, step, left)
+                if folds > 1 and step.settings > 1 and longer.plan.horizon < self._most(choice):
+                    continue  # more passes come before more settings
+                return longer
         assert choice is not None
         left = max(left, 0.1 * allowance)
         horizon = self._steps_within(choice, left)
@@ -110,12 +113,16 @@ class Ladder:
         return self._hurried(trials[1], left)
 
     def _stretched(self, choice: Choice, step: Step, left: float) -> Choice:
-        """Networks of one hold-out that gain by more passes, with as many as there is time for."""
-        most = int(self.bench.recipe.stretch * choice.plan.horizon)
-        if choice.trial.folds > 1 or most == choice.plan.horizon or not self.bench.timed:
+        """With as many passes more as there is time for, where the recipe's networks gain by more."""
+        most = self._most(choice)
+        if most == choice.plan.horizon:
             return choice
         longer = self._priced(self.bench, choice.trial, step, min(most, self._steps_within(choice, left)))
         return replace(longer, shortened=False)
+
+    def _most(self, choice: Choice) -> int:
+        """The most steps that its networks train for where there is time."""
+        return int(self.bench.recipe.stretch * choice.plan.horizon) if self.bench.timed else choice.plan.horizon
 
     def _hurried(self, trial: Trial, left: float) -> Choice:
         """The middle setting alone, in small batches, judged a few times: as many steps as fit in `left` seconds.

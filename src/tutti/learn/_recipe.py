@@ -18,8 +18,8 @@ class Recipe:
     epochs: passes over the training rows. base: the hyper-parameters that the grid does not vary. others: bases that
     are tried against it where the time allows (another strength of augmentation, for one). rate: a sound learning
     rate for AdamW, the middle of the grid; then a single setting is trained rather than a race shortened, and its
-    weight decay is the base's. None: the grid of tables. stretch: times its epochs that the networks of a hold-out
-    train for, at most, where a budget leaves time.
+    weight decay is the base's. None: the grid of tables. stretch: times its epochs that networks train for, at most,
+    where a budget leaves time; that comes before more settings than one.
     """
 
     model: Model

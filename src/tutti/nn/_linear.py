@@ -19,10 +19,14 @@ def dense(
     weight: Float[Tensor, "*member outputs inputs"],
     bias: Float[Tensor, "*member outputs"] | None = None,
 ) -> Float[Tensor, "*batch outputs"]:
-    """x Wᵀ + b, for one network or, where the weight has three axes, for a stack."""
+    """x Wᵀ + b, for one network or, where the weight has three axes, for a stack; without b where it is None.
+
+    Large products of float32 on the CPU, forward and backward, are made by whichever library is the faster here
+    (`_onednn`); the values are the same to rounding.
+    """
     stacked = weight.ndim == 3
     terms = x.numel() * weight.shape[-2] // (len(weight) if stacked else 1)
-    plain = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu"
+    plain = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu" and not torch.compiler.is_compiling()
     if plain and worthwhile(terms, stacked=stacked) and not torch.is_autocast_enabled("cpu"):
         y: Tensor = _WideDense.apply(x, weight, bias)  # type: ignore[no-untyped-call]
         return y
