@@ -94,3 +94,28 @@ def test_rounding_to_bfloat16_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(torch.Tensor, "__matmul__", coarse)
     assert not _onednn._is_exact()
+
+
+def test_the_trial_does_not_depend_on_where_it_is_first_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within vmap nothing may be drawn, and another default dtype or autocast must not decide for float32."""
+    assert torch.func.vmap(lambda x: x + float(_onednn._is_exact()), randomness="error")(torch.zeros(2)).all()
+    plain, seen = torch.Tensor.__matmul__, []
+
+    def noted(left: Tensor, right: Tensor) -> Tensor:
+        seen.append(left.dtype)
+        return plain(left, right)
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", noted)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert _onednn._is_exact()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert seen[0] == torch.float32
+
+
+def test_autocast_is_asked_before_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_linear, "worthwhile", lambda *_, **__: pytest.fail("asked within autocast"))
+    x, weight, bias = given((70, 130), (90, 130))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert dense(x, weight, bias).dtype == torch.bfloat16

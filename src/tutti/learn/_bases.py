@@ -1,7 +1,7 @@
 """The bases of the grid: the hyper-parameters that it does not vary, the recipe's or a model's or the user's."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -9,6 +9,7 @@ from torch import nn
 from tutti.core import Config, InputError, Setting
 from tutti.learn._recipe import Recipe
 from tutti.tasks import Task
+from tutti.training import asked_for
 
 _OF_THE_ENGINE = ("l1", "momentum", "label_smoothing")  # the rest of a setting belongs to layers
 _LABELS = ("binary", "multiclass", "multilabel", "segmentation")
@@ -35,15 +36,14 @@ def _told(given: Mapping[str, float]) -> dict[str, Any]:
     for name in ("learning_rate", "weight_decay"):
         if name in given:
             raise InputError(f"{name} is an axis of the grid.", fix=f"Give {name}s=[…] instead.")
-    return {name: getattr(Setting.from_json(given), name) for name in given}
+    checked = Setting.from_json(given)
+    return {name: getattr(checked, name) for name in given}
 
 
-def refuse_unused(given: Mapping[str, float] | None, network: nn.Module, task: Task, called: str) -> None:
+def refuse_unused(given: Mapping[str, float], network: nn.Module, task: Task, called: str) -> None:
     """Raises for a hyper-parameter that was given and would change nothing. called: the network in words."""
-    theirs = {name.rsplit(".", 1)[-1] for name, value in network.named_buffers() if value.ndim == 0}
-    numbers = [f.name for f in fields(Setting) if f.type is float]
-    of_layers = [name for name in numbers if name in theirs]
-    for name, value in (given or {}).items():
+    of_layers = sorted(asked_for(network))
+    for name, value in given.items():
         if not value or name in of_layers:
             continue
         if name == "label_smoothing" and task.kind not in _LABELS:

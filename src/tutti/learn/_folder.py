@@ -122,7 +122,7 @@ def read_plan(run: Run, *, decisions: bool) -> Told:
     return Told(
         folds=plain["folds"],
         raced=plain["raced"],
-        after=plain["after"],
+        after=plain.get("after", 0.0),
         plan=Plan.from_json(plain["plan"]),
         grid=[Setting.from_json(s) for s in plain["settings"]],
         decisions=[Decision.from_json(d) for d in plain["decisions"]] if decisions else None,

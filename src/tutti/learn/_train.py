@@ -75,8 +75,9 @@ class Training:
             stretch=1.0 if options.epochs or options.seconds is None else recipe.stretch,
         )
         self.network: Network = network_for(options, self.recipe, declared.table, declared.task)
-        with torch.random.fork_rng(devices=[]):
-            refuse_unused(options.setting, self.network.build(), declared.task, self.network.description)
+        if options.setting:
+            with torch.random.fork_rng(devices=[]):
+                refuse_unused(options.setting, self.network.build(), declared.task, self.network.description)
         self.rules: dict[str, Rule] = options.rules()
         self.schedule: Schedule = options.schedule_config() or self._usual_schedule()
         self.threads = max(1, min(torch.get_num_threads(), 8))  # fewer in a worker of a parallel search

@@ -27,7 +27,7 @@ def dense(
     stacked = weight.ndim == 3
     terms = x.numel() * weight.shape[-2] // (len(weight) if stacked else 1)
     plain = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu" and not torch.compiler.is_compiling()
-    if plain and worthwhile(terms, stacked=stacked) and not torch.is_autocast_enabled("cpu"):
+    if plain and not torch.is_autocast_enabled("cpu") and worthwhile(terms, stacked=stacked):
         y: Tensor = _WideDense.apply(x, weight, bias)  # type: ignore[no-untyped-call]
         return y
     return _dense(x, weight, bias)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from tutti.core import InputError
-from tutti.tasks._losses import CLASS_LOSSES, binary_loss, constant, multiclass_loss
+from tutti.tasks._losses import CLASS_LOSSES, binary_loss, classes_first, constant, multiclass_loss
 from tutti.tasks._task import Base, check_loss, check_weights
 from tutti.tasks._values import MEANINGS, codes, targets
 
@@ -138,6 +138,6 @@ class Multiclass(_Classes):
         return multiclass_loss(output, target, self.loss_name, weights, label_smoothing)
 
     def predict(self, output: Float[Tensor, "*member batch classes"]) -> Float[Tensor, "*member batch classes"]:
-        if output.ndim == 3 and output.device.type == "cpu":  # torch is slow along short rows
+        if classes_first(output):
             return output.mT.softmax(-2).mT.contiguous()
         return output.softmax(-1)

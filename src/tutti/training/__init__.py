@@ -1,6 +1,7 @@
 """The population engine: members, plan, executors, steps."""
 
 from tutti.training._autopsy import Autopsy as Autopsy
+from tutti.training._buffers import asked_for as asked_for
 from tutti.training._carry import Carried as Carried
 from tutti.training._carry import carry as carry
 from tutti.training._executors import stacks as stacks

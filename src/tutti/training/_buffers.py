@@ -44,7 +44,7 @@ class Buffers:
         for name, value in body.named_buffers():
             if prefix + name in fitted:
                 found["fitted"].append(name)
-            elif name.rsplit(".", 1)[-1] in _INDIVIDUALS and value.ndim == 0:
+            elif _is_individual(name, value):
                 found["individual"].append(name)
             elif name in constant:
                 found["constant"].append(name)
@@ -85,6 +85,15 @@ class Buffers:
         """The body's counters as one row of 64-bit integers."""
         values = {k: v.to(torch.int64) for k, v in body.named_buffers() if k in self.counters.names}
         return self.counters.flatten(values).to(like.device, torch.int64)
+
+
+def _is_individual(name: str, value: Tensor) -> bool:
+    return name.rsplit(".", 1)[-1] in _INDIVIDUALS and value.ndim == 0
+
+
+def asked_for(module: nn.Module) -> set[str]:
+    """The hyper-parameters, fields of Setting, that the layers of a module ask for."""
+    return {name.rsplit(".", 1)[-1] for name, value in module.named_buffers() if _is_individual(name, value)}
 
 
 def aliases(module: nn.Module) -> dict[str, str]:
