@@ -79,6 +79,26 @@ def test_all_folds_train_for_twice_their_passes_before_a_second_setting_is_tried
     assert 0.9 * steps < choice.plan.horizon <= steps
 
 
+@pytest.mark.parametrize(
+    ("allowance", "told", "folds", "steps"),
+    [(90.0, {}, 5, 360), (60.0, {}, 1, 1200), (90.0, {"epochs": 75}, 1, 480)],
+)
+def test_networks_of_all_folds_train_for_half_their_passes_before_one_takes_all_the_time(
+    monkeypatch: pytest.MonkeyPatch, allowance: float, told: dict[str, float], folds: int, steps: int
+) -> None:
+    """Of signals: 480 steps of five networks would take 120 s, of one 24 s."""
+    monkeypatch.setattr(
+        "tutti.learn._bench.Bench._time", lambda _, __, program, *___: (0.0, 0.05 * program.streams, 1e-6)
+    )
+    x = np.random.default_rng(0).normal(size=(160, 24)).astype(np.float32)
+    options = Options.of({"rungs": False, "budget": 200, "data": "signals", **told})
+    training = Training(declare((x, np.arange(160) % 2), options, Observer()), options)
+    choice = training.choose(allowance)
+    assert choice.trial.folds == folds
+    assert 0.9 * steps < choice.plan.horizon <= steps  # the timing has taken a little
+    assert choice.shortened == (folds == 5)
+
+
 def test_a_time_too_short_for_the_recipe_shortens_it_and_says_so(pictures: Training) -> None:
     choice = pictures.choose(40.0)
     assert choice.shortened

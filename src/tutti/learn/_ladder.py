@@ -103,6 +103,9 @@ class Ladder:
                 if folds > 1 and step.settings > 1 and longer.plan.horizon < self._most(choice):
                     continue  # more passes come before more settings
                 return longer
+            shorter = self._shortened(choice, step, left)
+            if shorter is not None:
+                return shorter
         assert choice is not None
         left = max(left, 0.1 * allowance)
         horizon = self._steps_within(choice, left)
@@ -119,6 +122,14 @@ class Ladder:
             return choice
         longer = self._priced(self.bench, choice.trial, step, min(most, self._steps_within(choice, left)))
         return replace(longer, shortened=False)
+
+    def _shortened(self, choice: Choice, step: Step, left: float) -> Choice | None:
+        """One setting on all folds with as many steps as fit, where the recipe has these rather than a hold-out."""
+        if step.folds is not None or step.settings > 1:
+            return None
+        horizon = self._steps_within(choice, left)
+        enough = horizon >= self.bench.recipe.least * choice.plan.horizon
+        return self._priced(self.bench, choice.trial, step, horizon) if enough else None
 
     def _most(self, choice: Choice) -> int:
         """The most steps that its networks train for where there is time."""
@@ -155,7 +166,7 @@ class Ladder:
         if 1 not in trials:
             return False
         one = self._priced(self.bench, trials[1], SURE[-1])
-        return one.seconds * self.folds > HOPELESS * allowance
+        return self.bench.recipe.least * one.seconds * self.folds > HOPELESS * allowance
 
     def _priced(self, bench: Bench, trial: Trial, step: Step, horizon: int | None = None) -> Choice:
         grid = bench.grid(step.settings)

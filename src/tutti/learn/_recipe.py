@@ -19,7 +19,8 @@ class Recipe:
     are tried against it where the time allows (another strength of augmentation, for one). rate: a sound learning
     rate for AdamW, the middle of the grid; then a single setting is trained rather than a race shortened, and its
     weight decay is the base's. None: the grid of tables. stretch: times its epochs that networks train for, at most,
-    where a budget leaves time; that comes before more settings than one.
+    where a budget leaves time; that comes before more settings than one. least: the share of its epochs at which
+    all folds are still trained where a budget leaves too little time; below it the first fold's network has it all.
     """
 
     model: Model
@@ -29,6 +30,7 @@ class Recipe:
     base: Setting
     rate: float | None = None
     stretch: float = 1.0
+    least: float = 1.0
     others: tuple[Setting, ...] = ()
 
     def horizon(self, rows: int) -> int:

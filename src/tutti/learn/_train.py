@@ -73,6 +73,7 @@ class Training:
             batch_size=min(batch_size, max(1, self.rows)),
             epochs=float(options.epochs or recipe.epochs * getattr(named, "passes", 1.0)),
             stretch=1.0 if options.epochs or options.seconds is None else recipe.stretch,
+            least=1.0 if options.epochs else recipe.least,
         )
         self.network: Network = network_for(options, self.recipe, declared.table, declared.task)
         if options.setting:
