@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import cos, pi, sin
 from typing import Any
 
+import numpy as np
+
 from tutti.report._html import Markup, tag
 from tutti.report._numbers import Number, is_number
 from tutti.report._scale import Scale, spread
@@ -111,35 +113,20 @@ def _graph(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], wor
 
 
 def _springs(nodes: int, edges: Sequence[tuple[int, int]]) -> list[tuple[Number, Number]]:
-    at = [(cos(2 * pi * i / nodes), sin(2 * pi * i / nodes)) for i in range(nodes)]
+    """Places on the plane, as complex numbers while they move: every pair apart, the ends of edges together."""
+    at = np.exp(2j * pi * np.arange(nodes) / nodes)
+    ends = np.zeros((nodes, nodes))
+    for i, j in edges:
+        ends[i, j] += 1.0
+        ends[j, i] += 1.0
     apart = 2.0 / max(1.0, nodes**0.5)
     for turn in range(ROUNDS):
-        move = [[0.0, 0.0] for _ in range(nodes)]
-        for i in range(nodes):
-            for j in range(i):
-                _push(move, at, i, j, apart, attract=False)
-        for i, j in edges:
-            _push(move, at, i, j, apart, attract=True)
-        warmth = 0.2 * (1 - turn / ROUNDS)
-        at = [_moved(p, m, warmth) for p, m in zip(at, move, strict=True)]
-    return at
-
-
-def _push(
-    move: list[list[float]], at: Sequence[tuple[Number, Number]], i: int, j: int, apart: float, *, attract: bool
-) -> None:
-    dx, dy = at[i][0] - at[j][0], at[i][1] - at[j][1]
-    distance = max((dx * dx + dy * dy) ** 0.5, 1e-3)
-    force = -distance / apart if attract else apart * apart / (distance * distance)
-    for node, sign in ((i, 1.0), (j, -1.0)):
-        move[node][0] += sign * force * dx
-        move[node][1] += sign * force * dy
-
-
-def _moved(place: tuple[Number, Number], move: Sequence[float], most: float) -> tuple[Number, Number]:
-    length = max((move[0] ** 2 + move[1] ** 2) ** 0.5, 1e-9)
-    share = min(length, most) / length
-    return place[0] + share * move[0], place[1] + share * move[1]
+        between = at[:, None] - at[None, :]
+        distance = np.maximum(np.abs(between), 1e-3)
+        move = (between * (apart**2 / distance**2 - ends * distance / apart)).sum(1)
+        length = np.maximum(np.abs(move), 1e-9)
+        at = at + move * np.minimum(length, 0.2 * (1 - turn / ROUNDS)) / length
+    return [(float(z.real), float(z.imag)) for z in at]
 
 
 def _numbers(values: Any) -> list[list[Number]]:
