@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import tutti.nn as tnn
 from tutti.core import Setting
 from tutti.optim import SAM, AdamW, Cosine, Muon, Rule, Schedule, ScheduleFreeAdamW
-from tutti.training import Plan, Problem, Sharded, Stream, join_ranks
+from tutti.training import FullySharded, Plan, Problem, Sharded, Stream, join_ranks
 
 
 def cross_entropy(output: Tensor, target: Tensor, label_smoothing: object = None) -> Tensor:
@@ -31,6 +31,63 @@ def stacked() -> nn.Module:
     return nn.Sequential(*layers).double()
 
 
+class Residual(nn.Module):
+    """A block: its own layers, and one that it does not use."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 51), nn.GELU(), nn.Dropout(0.2), nn.Linear(51, width))
+        self.unused = nn.Linear(width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = x + self.mlp(self.norm(x))
+        return y
+
+
+class Deep(nn.Module):
+    """Blocks between a first layer and its transpose, whose weights are the same; axes of odd length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(64, 41)
+        self.blocks = nn.ModuleList(Residual(41) for _ in range(3))
+        self.last = nn.Linear(41, 10)
+        self.again = nn.Linear(64, 41)
+        self.again.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.first(x)
+        for block in self.blocks:
+            h = block(h)
+        y: Tensor = self.last(h + self.again(x))
+        return y
+
+
+class Centred(Deep):
+    """With a running mean of what comes out, which is taken off when it is judged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(10))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x)
+        if not self.training:
+            return y - self.mean
+        with torch.no_grad():
+            self.mean.lerp_(y.mean(0), 0.1)
+        return y
+
+
+def deep() -> nn.Module:
+    return Deep().double()
+
+
+def centred() -> nn.Module:
+    return Centred().double()
+
+
 ONE = (Setting(learning_rate=3e-3, weight_decay=0.1, l1=1e-3),)
 
 
@@ -39,6 +96,7 @@ class Case:
     """What is trained to step 6, saved, and trained on to step 12 with the kept settings; by Adam's fused kernel
     where nothing else is said."""
 
+    kind: type[Sharded] = Sharded
     build: Callable[[], nn.Module] = dropped
     rule: Rule = field(default_factory=AdamW)
     settings: tuple[Setting, ...] = (Setting(learning_rate=3e-3, weight_decay=0.1),)
@@ -58,6 +116,13 @@ CASES = {
     ),
     "second gradient": Case(rule=SAM(rule=AdamW())),
     "shapes": Case(rule=Muon(), build=stacked),
+    "blocks": Case(kind=FullySharded, build=centred),
+    "blocks in parts": Case(
+        kind=FullySharded, build=deep, plan={"micro": 3, "clip": 0.3}, settings=ONE, weighted=True, batch_size=26
+    ),
+    "several of blocks": Case(
+        kind=FullySharded, build=stacked, settings=MANY, kept=(1, 2), folds=2, rule=ScheduleFreeAdamW()
+    ),
 }
 
 
@@ -87,7 +152,7 @@ def main(folder: Path, names: list[str]) -> None:
     with join_ranks() as ranks:
         for name in names:
             case = CASES[name]
-            sharded, resumed = Sharded(*arguments(case)), Sharded(*arguments(case))
+            sharded, resumed = case.kind(*arguments(case)), case.kind(*arguments(case))
             found = {"loss0": sharded.run(6)}
             tensors, plain = sharded.state()
             resumed.restore(tensors, plain)
