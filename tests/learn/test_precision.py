@@ -35,6 +35,8 @@ def test_unknown_names_are_told() -> None:
         Options(precision="bfloat")
     with pytest.raises(InputError, match=r"(?s)way across processes.*'sharded'"):
         Options(across="shard")
+    with pytest.raises(InputError, match=r"(?s)way across processes.*'fully_sharded'"):
+        Options(across="full_sharded")
 
 
 @pytest.mark.slow

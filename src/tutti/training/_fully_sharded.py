@@ -1,97 +1,27 @@
 """The fully sharded executor: weights too are divided over several processes, and gathered block by block."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.device_mesh import init_device_mesh
 
-from tutti.core import InputError, Setting
+from tutti.core import ALIGNMENT, InputError, Setting
 from tutti.optim import Rule, Schedule
 from tutti.training._autopsy import Autopsy
-from tutti.training._blocks import Sharding
-from tutti.training._executors import Group, attach
+from tutti.training._executors import Group
+from tutti.training._memory import COPIES, Need
 from tutti.training._plan import Plan
 from tutti.training._problem import Problem
 from tutti.training._program import Program
 from tutti.training._ranks import Ranks
 from tutti.training._sharded import Sharded, elementwise, share
+from tutti.training._sharded_group import ShardedGroup
 from tutti.training._slices import Slices
 
 EVALUATED = 4  # times the rows of a training pass: without gradients a pass keeps one layer's activations, not all
-
-
-class ShardedGroup(Group):
-    """One member, of which this process holds slices: see `FullySharded`."""
-
-    def __init__(
-        self, program: Program, setting: Setting, stream: int, plan: Plan, slices: Slices, mesh: DeviceMesh
-    ) -> None:
-        super().__init__(program, [setting], [stream], "looped", plan.draws, plan.precision)
-        self._slices, self._mesh = slices, mesh
-        self._weight = 1.0
-
-    def bind(
-        self,
-        weights: Float[Tensor, "member own"],
-        gradient: Float[Tensor, "member own"],
-        running: Float[Tensor, "member numbers"],
-        counters: Int[Tensor, "member counts"],
-    ) -> None:
-        """Makes slices of the body's parameters views of this row of the population's storage."""
-        self._row, self._gradient = weights[0], gradient[0]
-        self._smoothing = None if self._smoothing is None else self._smoothing[0]
-        self._slots = list(self._slices.own.views(self._gradient).values())
-        self._padding = self._gradient[self._slices.own.used :]
-        self._running = self.program.running_buffers(running[0], counters[0])
-        self.buffers = {k: v[0] for k, v in self.buffers.items()} | self._running
-        attach(self.body, {}, self.buffers, {})
-        self.sharding = Sharding(self.body, self.program.aliases, self._slices, self._row, self._mesh)
-
-    def gradient(
-        self,
-        inputs: tuple[Tensor, ...],
-        target: Tensor,
-        weights: Tensor | None,
-        keys: Int[Tensor, " stream"],
-        micro: int = 1,
-        first_row: int = 0,
-    ) -> Float[Tensor, " member"]:
-        """These rows' share of the mean loss on the whole batch; the whole gradient's slices land in the flat gradient.
-
-        There are exactly `micro` parts, as every process exchanges weights as often as the others.
-        """
-        loss = torch.zeros(1, dtype=self._row.dtype, device=self._row.device)
-        for i in range(micro):
-            part = share(target.shape[1], Ranks(i, micro))
-            self._weight = (part.stop - part.start) / self.program.batch_size
-            mine = None if weights is None else weights[:, part]
-            own = tuple(x[:, part] for x in inputs)
-            loss += self._weight * self._backward(own, target[:, part], mine, keys, first_row + part.start)
-        self.sharding.move_gradient(self._slots)
-        return loss
-
-    def _differentiate(self, total: Float[Tensor, ""]) -> None:
-        (self._weight * total).backward()
-
-    @contextmanager
-    def judged(self, row: Float[Tensor, " own"], running: Float[Tensor, " numbers"]) -> Iterator[None]:
-        """While open, the body is in evaluation mode and has these weights and running buffers."""
-        kept = self._row.clone()
-        try:
-            self._load(row)
-            attach(self.body.eval(), {}, self.program.running_buffers(running), {})
-            yield
-        finally:
-            self._load(kept)
-            attach(self.body.train(), {}, self._running, {})
-
-    def _load(self, row: Float[Tensor, " own"]) -> None:
-        self._row.copy_(row)
-        self.sharding.refresh()
 
 
 class FullySharded(Sharded):
@@ -171,7 +101,7 @@ class FullySharded(Sharded):
                 raise
             raise InputError(
                 "This network reads the weights of one of its parts without calling it; they are not there then.",
-                fix="Use across='sharded', or hold that part as an attribute, outside nn.Sequential and nn.ModuleList.",
+                fix="Use across='sharded', or hold that part outside nn.Sequential and nn.ModuleList.",
             ) from error
         if running is not None:
             self.ranks.add(self.running.mul_(self._weight))
@@ -237,3 +167,17 @@ def _check(program: Program, rules: Sequence[Rule]) -> None:
                 f"The parameter {name!r} is a number without an axis, which FSDP2 cannot divide.",
                 fix="Give it the shape (1,), or use across='sharded'.",
             )
+
+
+def measure_divided(program: Program, rules: Iterable[Rule], processes: int) -> Need:
+    """What a member needs in each process, where its weights are divided over so many.
+
+    Counted without a pass, which would take whole weights: rows cost 0. Processes on CPU share their host's memory.
+    """
+    rules = list(rules)
+    _check(program, rules)
+    few = program.initial.new_zeros(1, ALIGNMENT)
+    states = [rule.init(few).values() for rule in rules]
+    state = max(sum(v.numel() * v.element_size() for v in s) for s in states) / ALIGNMENT
+    share = processes if few.device.type == "cuda" else 1
+    return Need(member=int(program.layout.count * (COPIES * few.element_size() + 2 * state) / share), row=0)

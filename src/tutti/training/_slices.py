@@ -7,10 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tutti.core import Layout
+from tutti.core import ALIGNMENT, Layout
 from tutti.training._ranks import Ranks
-
-PADDING = 64  # numbers behind the slices; the first of them are those behind a whole row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +16,8 @@ class Slices:
     """With n processes, process i keeps the i-th of n pieces of every parameter's first axis: all of equal length,
     but for the last ones (as torch.chunk cuts, and FSDP2 with it).
 
-    whole: where parameters lie in a member's row. own: where their slices lie in this process's row.
+    whole: where parameters lie in a member's row. own: where their slices lie in this process's row, which is never
+    empty: behind them is what stands behind a whole row.
     """
 
     whole: Layout
@@ -36,7 +35,7 @@ class Slices:
 
     def cut(self, rows: Float[Tensor, "member weights"]) -> Float[Tensor, "member own"]:
         """This process's slices of whole rows."""
-        found = rows.new_zeros(len(rows), self.own.count + PADDING)
+        found = rows.new_zeros(len(rows), self.own.count + ALIGNMENT)
         slots = self.own.views(found)
         for name, whole in self.whole.views(rows).items():
             slots[name].copy_(whole.split(self.lengths(whole.shape[1]), dim=1)[self.ranks.rank])
