@@ -12,7 +12,6 @@ import torch
 import torch.distributed as dist
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
 import tutti.nn as tnn
 from tutti.core import InputError, Setting
@@ -176,6 +175,8 @@ def arguments(case: Case) -> tuple[Problem, list[Setting], Plan, Rule, Schedule]
 
 def alive(problem: Problem) -> int:
     """Bytes of all tensors of this process, but for the data."""
+    from torch.distributed.tensor import DTensor  # slow to import: not for every worker
+
     gc.collect()
     found = [t for t in gc.get_objects() if isinstance(t, Tensor) and t.device.type != "meta"]
     local = [t.to_local() if isinstance(t, DTensor) else t for t in found]
@@ -191,7 +192,7 @@ def weigh() -> dict[str, Any]:
     gathered = []
     for layer in layers[1:-1]:  # the last has few weights and is left to the root
         layer.register_forward_pre_hook(
-            lambda *_: gathered.append(sum(not isinstance(p.weight, DTensor) for p in layers[:-1]))
+            lambda *_: gathered.append(sum(type(p.weight) is nn.Parameter for p in layers[:-1]))
         )
     population.run(3)
     total = alive(problem)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 
+from tutti.core import InputError
 from tutti.training._slices import Slices
 
 BLOCK_WEIGHTS = 4096  # fewer take less time to send than it takes to begin sending
@@ -54,7 +55,13 @@ class Sharding:
         row: Float[Tensor, " own"],
         mesh: DeviceMesh,
     ) -> None:
-        from torch.distributed.fsdp import fully_shard  # half of what importing torch takes: only where it is used
+        from torch.distributed.fsdp import FSDPModule, fully_shard  # slow to import: only where it is used
+
+        if not hasattr(FSDPModule, "set_reduce_scatter_unused_params"):
+            raise InputError(
+                f"FSDP2 of torch {torch.__version__} waits for ever where processes use different parameters.",
+                fix="Update torch (2.13 will do), or use across='sharded'.",
+            )
 
         for part in (*blocks(network, aliases), network):
             sharded = fully_shard(part, mesh=mesh, reshard_after_forward=True)

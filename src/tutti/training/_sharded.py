@@ -35,11 +35,11 @@ class Sharded(Population):
     the norm of all slices. Rules that need the shapes of parameters, norms or a second gradient, and optimisers of
     other packages, move whole rows on every process (`divided` is False): only the passes are then shared.
 
-    Weights, gradient and activations of a process's rows have to fit into the memory of each. A network that takes
-    statistics over its batch would see those of a share: InputError; so does a batch with fewer rows than processes.
-    Running buffers of other kinds are averaged over the processes. A module that draws from torch's own generator
-    draws other numbers than the undivided member. A saved state is that of an undivided `Population`: as many
-    processes as one likes resume it.
+    Weights, gradient and activations of a process's rows have to fit into the memory of each; `FullySharded` divides
+    the weights as well. A network that takes statistics over its batch would see those of a share: InputError; so
+    does a batch with fewer rows than processes. Running buffers of other kinds are averaged over the processes. A
+    module that draws from torch's own generator draws other numbers than the undivided member. A saved state is that
+    of an undivided `Population`: as many processes as one likes resume it.
     """
 
     def __init__(
