@@ -130,7 +130,7 @@ class Case:
     plan: dict[str, Any] = field(default_factory=dict)
 
 
-MANY = (Setting(learning_rate=1e-3, dropout=0.3), Setting(learning_rate=1e30), Setting(activity_l2=0.1, dropout=0.2))
+MANY = (Setting(learning_rate=1e-3, dropout=0.3), Setting(learning_rate=1e200), Setting(activity_l2=0.1, dropout=0.2))
 CASES = {
     "alone": Case(),
     "parts": Case(plan={"micro": 3, "clip": 0.3}, settings=ONE, weighted=True),

@@ -80,6 +80,8 @@ class Program:
 
     def release_weights(self) -> None:
         """Lets go of the initial weights, and of the template's: whoever carries members binds its own to a body."""
+        if "initial" not in self.__dict__:
+            return
         hollow = {
             name: nn.Parameter(torch.empty(shape, dtype=self.initial.dtype, device="meta"))
             for name, shape in zip(self.layout.names, self.layout.shapes, strict=True)
