@@ -35,14 +35,19 @@ def test_unknown_names_are_told() -> None:
         Options(precision="bfloat")
     with pytest.raises(InputError, match=r"(?s)way across processes.*'sharded'"):
         Options(across="shard")
+    with pytest.raises(InputError, match=r"(?s)way across processes.*'fully_sharded'"):
+        Options(across="full_sharded")
 
 
 @pytest.mark.slow
-def test_two_processes_share_every_batch_of_a_fit(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("across", "what"), [("sharded", "every batch"), ("fully_sharded", "every batch and the weights")]
+)
+def test_two_processes_share_a_fit(tmp_path: Path, across: str, what: str) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tutti"]
     options = ["--learning-rate", "0.003", "--weight-decay", "0.01", "--epochs", "10", "--budget", "20s"]
     done = subprocess.run(
-        [*command, "fit", "iris", "--across", "sharded", *options, "--out", str(tmp_path / "run")],
+        [*command, "fit", "iris", "--across", across, *options, "--out", str(tmp_path / "run")],
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
         capture_output=True,
         text=True,
@@ -50,5 +55,5 @@ def test_two_processes_share_every_batch_of_a_fit(tmp_path: Path) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert plan_of(tmp_path / "run").across == "sharded"
-    assert "every batch divided over the processes" in done.stdout
+    assert plan_of(tmp_path / "run").across == across
+    assert f"{what} divided over the processes" in done.stdout

@@ -235,7 +235,8 @@ Across = Annotated[
         "--across",
         panel=_MODEL,
         value="NAME",
-        text="Under torchrun: spread (settings are dealt out) or sharded (every batch is divided).",
+        text="Under torchrun: spread (settings are dealt out), sharded (every batch is divided) or fully_sharded "
+        "(the weights too).",
     ),
 ]
 Budget = Annotated[

@@ -19,6 +19,7 @@ from tutti.core._keys import random_keys as random_keys
 from tutti.core._keys import random_uniform as random_uniform
 from tutti.core._keys import step_keys as step_keys
 from tutti.core._keys import stream_key as stream_key
+from tutti.core._layout import ALIGNMENT as ALIGNMENT
 from tutti.core._layout import Layout as Layout
 from tutti.core._memory import keep_memory as keep_memory
 from tutti.core._mixing import mix_targets as mix_targets

@@ -25,7 +25,9 @@ from tutti.training import (
     WantedPrecision,
     carry,
     choose_precision,
+    current_ranks,
     measure,
+    measure_divided,
 )
 
 EVALUATIONS = 16  # how often a population is judged on its way
@@ -71,7 +73,8 @@ class Bench:
 
     make(folds) → (problem, judge); grid(settings) → the grid of about that many. seen(folds) → training rows of a
     member. weights: of one member. timed: False counts multiply-adds instead of timing steps, so that the choice
-    does not depend on how busy the machine is. executor: None for what the timing finds the fastest.
+    does not depend on how busy the machine is. executor: None for what the timing finds the fastest. whole: False
+    where a member's weights are divided over the processes: nothing is tried or timed, which would take them whole.
     """
 
     make: Callable[[int], tuple[Problem, Judge]]
@@ -85,6 +88,7 @@ class Bench:
     timed: bool = True
     executor: ExecutorName | None = None
     precision: WantedPrecision = "float32"
+    whole: bool = True
     evaluations: int = EVALUATIONS
 
     def horizon(self, folds: int) -> int:
@@ -109,6 +113,8 @@ class Bench:
     def _timed(self, folds: int, allowance: float, problem: Problem, judge: Judge, program: Program) -> Trial:
         """Times steps by each executor and number of threads, the likelier ones first; after a small share of the
         allowance what is timed has to do, and so it has where not even three members would fit into it."""
+        if not self.whole:
+            return self._untried(folds, problem, judge, program)
         carried = self._carried(program)
         need = measure(program, self.rules.values())
         lowered = choose_precision(program, carried.executor, self.precision, draws=carried.draws, timed=self.timed)
@@ -137,6 +143,24 @@ class Bench:
             if self._sure and 3 * (fixed + each) * self.horizon(folds) > allowance:
                 break
         return min(trials, key=lambda t: t.fixed + 8 * t.each)
+
+    def _untried(self, folds: int, problem: Problem, judge: Judge, program: Program) -> Trial:
+        """The problem of members that no process carries whole; their draws from torch's generator are seeded."""
+        processes = current_ranks().count
+        carried = Carried(executor="looped", draws=True)
+        each = self._counted(folds, problem, carried)[1] / processes
+        return Trial(
+            folds=folds,
+            problem=problem,
+            judge=judge,
+            program=program,
+            carried=carried,
+            need=measure_divided(program, self.rules.values(), processes),
+            executor="looped",
+            threads=self.threads,
+            fixed=STEP_SECONDS,
+            each=each,
+        )
 
     @property
     def _sure(self) -> bool:

@@ -67,7 +67,9 @@ def fit(
     Under torchrun the settings are dealt over its processes (one GPU each, where there are as many); the first
     writes the run folder, and all return the same model. across: "spread" for that; "sharded" divides every batch
     over them instead, for one large member: without the option where settings are fewer than processes, steps take
-    10 ms or more, and no layer takes statistics over its batch.
+    10 ms or more, and no layer takes statistics over its batch. "fully_sharded" divides the weights as well, for a
+    member whose training does not fit into one process: nothing is timed beforehand, so that the time of a step is
+    only guessed; what is saved, and a refit, is one whole network.
     """
     chosen = Options.of({**options, "target": target})
     with join_ranks() as ranks:

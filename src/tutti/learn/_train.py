@@ -23,7 +23,7 @@ from tutti.optim import Constant, Rule, Schedule
 from tutti.predictor import Predictor
 from tutti.search import Candidate, Decision, Grid, Scale, Search, default_grid, torch_threads
 from tutti.tasks import Affine
-from tutti.training import Carried, Plan, Population, Program
+from tutti.training import Across, Carried, Plan, Population, Program, current_ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +149,7 @@ class Training:
             timed=timed,
             executor=self.options.through,
             precision=self.options.computed,
+            whole=self.options.shared != "fully_sharded" or current_ranks().count == 1,
         )
         ladder = Ladder(
             bench=bench,
@@ -304,6 +305,13 @@ class Training:
         )
 
 
+_SHARED: dict[Across, str] = {
+    "spread": "",
+    "sharded": ", every batch divided over the processes",
+    "fully_sharded": ", every batch and the weights divided over the processes",
+}
+
+
 def _passes(epochs: float) -> str:
     """So many passes over the rows, in words."""
     if epochs < 0.95:
@@ -314,7 +322,7 @@ def _passes(epochs: float) -> str:
 def _ways(plan: Plan) -> str:
     """What is not as usual about how a plan's steps are computed."""
     rounded = ", products in bfloat16" if plan.precision == "bfloat16" else ""
-    return rounded + (", every batch divided over the processes" if plan.across == "sharded" else "")
+    return rounded + _SHARED[plan.across]
 
 
 def _device(name: str | None) -> torch.device:

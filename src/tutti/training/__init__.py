@@ -5,6 +5,8 @@ from tutti.training._buffers import asked_for as asked_for
 from tutti.training._carry import Carried as Carried
 from tutti.training._carry import carry as carry
 from tutti.training._executors import stacks as stacks
+from tutti.training._fully_sharded import FullySharded as FullySharded
+from tutti.training._fully_sharded import measure_divided as measure_divided
 from tutti.training._memory import Need as Need
 from tutti.training._memory import available as available
 from tutti.training._memory import batch_statistics as batch_statistics

@@ -86,7 +86,7 @@ class Group:
         self.body = program.body().train()
         self.buffers = program.given_buffers(settings, streams)
         smoothing = [s.label_smoothing for s in settings for _ in streams]
-        device = program.initial.device
+        device = program.problem.target.device
         self._smoothing = torch.tensor(smoothing, device=device) if any(smoothing) else None
         self._leaves: list[Tensor] = []
         self._unused = mode != "stacked"  # a module of the user's may hold parameters that it does not use
@@ -163,12 +163,15 @@ class Group:
         loss = self.losses(output, target, None if weights is None else self._spread(weights), shares)
         for term in extra:
             loss = loss + term
-        total = loss if self.mode == "looped" else loss.sum()
+        self._differentiate(loss if self.mode == "looped" else loss.sum())
+        self._padding.zero_()  # the rules may have written there
+        return loss.detach().reshape(-1)
+
+    def _differentiate(self, total: Float[Tensor, ""]) -> None:
+        """Writes the gradient of a sum of losses into the flat gradient."""
         grads = torch.autograd.grad(total, self._leaves, allow_unused=self._unused, materialize_grads=self._unused)
         # A weight's gradient comes transposed: copied once, into its place; a concatenation would copy it twice.
         torch._foreach_copy_(self._slots, grads)
-        self._padding.zero_()  # the rules may have written there
-        return loss.detach().reshape(-1)
 
     def _forward(self, inputs: tuple[Tensor, ...], key: Tensor, first_row: int) -> _Passed:
         """The members' outputs, the terms that layers add to their losses, the shares by which rows are mixed.

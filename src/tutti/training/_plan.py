@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from tutti.core import InputError, unknown
 
 ExecutorName = Literal["stacked", "vmapped", "looped"]
-Across = Literal["spread", "sharded"]
+Across = Literal["spread", "sharded", "fully_sharded"]
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -36,7 +36,8 @@ class Plan:
     gradient norm, None for none. average_every: steps between two updates of the weight average.
     threads: torch threads within an operation. draws: the network takes random numbers from torch's generator,
     which is then seeded for each member and step (looped members only).
-    across: how several processes share a population: "spread" deals out its settings, "sharded" divides every batch.
+    across: how several processes share a population: "spread" deals out its settings, "sharded" divides every batch,
+    "fully_sharded" divides the weights as well.
     precision: what products and convolutions of the training passes are computed in; weights, their state, losses
     and evaluations are float32 either way.
     """

@@ -1,6 +1,7 @@
 """A population: settings × streams that train in lock-step, each member equal to its solo run."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class Population:
         self.settings = list(settings)
         self.step = 0
         self._factors = schedule.factors(plan.horizon)
-        self.weights = self.program.initial.repeat(len(settings), 1)
+        self.weights = self._first_weights()
         self.average = self._moved(self.weights).clone()
         self.running = self.program.running.repeat(len(settings), 1)
         self.average_running = self.running.clone()
@@ -66,10 +67,13 @@ class Population:
         self._descent = self._start()
         self.alive = torch.ones(len(self.weights), dtype=torch.bool, device=self.weights.device)
         self.frozen_at: dict[tuple[Setting, int], int] = {}
-        self._evaluate = Evaluator(self.program, plan.executor)
         self._start_of_segment: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         self._schedule = schedule
         self._arrange()
+
+    def _first_weights(self) -> Float[Tensor, "member weights"]:
+        """What this process keeps of the members' weights, at their beginning."""
+        return self.program.initial.repeat(len(self.settings), 1)
 
     def _start(self) -> Descent:
         """The rules at work on the weights, at their beginning."""
@@ -94,11 +98,11 @@ class Population:
 
     def _arrange(self) -> None:
         """Binds groups and per-member numbers to the storage; called whenever the settings change."""
-        plan, like = self.plan, self.weights
+        like = self.weights
         if like.device.type == "cpu":
             keep_memory()  # large activations and states are asked for again at every step
         self._gradient = torch.zeros_like(like)
-        self._groups = make_groups(self.program, self.settings, plan.executor, plan.stack, plan.draws, plan.precision)
+        self._groups = self._make_groups()
         begin = 0
         for group in self._groups:
             end = begin + group.members
@@ -112,6 +116,10 @@ class Population:
         momenta = {s.momentum for s in self.settings}
         self._momentum: float | Tensor = momenta.pop() if len(momenta) == 1 else self._column("momentum")
 
+    def _make_groups(self) -> Sequence[Group]:
+        plan = self.plan
+        return make_groups(self.program, self.settings, plan.executor, plan.stack, plan.draws, plan.precision)
+
     def _column(self, name: str) -> Float[Tensor, "member 1"]:
         numbers = [float(getattr(s, name)) for s in self.settings for _ in range(self.streams)]
         return torch.tensor(numbers, dtype=self.weights.dtype, device=self.weights.device)[:, None]
@@ -121,7 +129,7 @@ class Population:
         first, last = self.step, min(last, self.plan.horizon)
         if last <= first:
             raise InputError(f"The population stands at step {first}; it cannot train on to step {last}.")
-        self._start_of_segment = self.state() if self._state_bytes() <= REPLAY_BYTES else None
+        self._start_of_segment = self._own_state() if self._state_bytes() <= REPLAY_BYTES else None
         total = torch.zeros(self.members, dtype=self.weights.dtype, device=self.weights.device)
         before = self.alive.clone()
         lived = torch.zeros(self.members, dtype=torch.int64, device=self.weights.device)
@@ -274,7 +282,7 @@ class Population:
         replay = Population(
             self.program.problem, self.settings, self.plan, self.rules, self._schedule, program=self.program
         )
-        replay.restore(*self._start_of_segment)
+        replay.restore(*self._joined(*self._start_of_segment))
         replay.keep(places)
         member = places.index(setting) * self.streams + stream
         losses = [float(loss[member]) for loss in replay.steps(died)]
@@ -298,6 +306,10 @@ class Population:
             weights=self.weights[member],
         )
         return examine(scene, setting, stream, step)
+
+    @cached_property
+    def _evaluate(self) -> Evaluator:
+        return Evaluator(self.program, self.plan.executor)
 
     def outputs(self, stream: int, rows: np.ndarray, *, averaged: bool = True) -> Tensor:
         """[setting, rows, …]: what every setting's member of one stream answers on these rows."""
@@ -338,6 +350,13 @@ class Population:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that later steps depend on: tensors, and plain values for JSON."""
+        return self._joined(*self._own_state())
+
+    def _joined(self, tensors: dict[str, Tensor], plain: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The state of which this process keeps a part."""
+        return tensors, plain
+
+    def _own_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = {name: getattr(self, name) for name in _STATE}
         moved, rules = self._descent.save()
         frozen = [{"setting": s.to_json(), "stream": f, "step": t} for (s, f), t in self.frozen_at.items()]
@@ -356,8 +375,7 @@ class Population:
                 "This checkpoint was written by several processes.",
                 fix=f"Resume it with torchrun --nproc-per-node {len(plain['ranks'])}.",
             )
-        settings = [Setting.from_json(s) for s in plain["settings"]]
-        expected = (len(settings) * self.streams, self.program.layout.count)
+        expected = (len(plain["settings"]) * self.streams, self.program.layout.count)
         if tuple(tensors["weights"].shape) != expected:
             found = "×".join(map(str, tensors["weights"].shape))
             raise InputError(
@@ -365,8 +383,12 @@ class Population:
                 f"{expected[0]}×{expected[1]}.",
                 fix="It comes from another model or other splits: resume with those of the run.",
             )
+        self._take_up(tensors, plain)
+
+    def _take_up(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+        """Goes on from what this process keeps of a saved state."""
         device = self.weights.device
-        self.settings, self.step = settings, int(plain["step"])
+        self.settings, self.step = [Setting.from_json(s) for s in plain["settings"]], int(plain["step"])
         for name in _STATE:
             setattr(self, name, tensors[name].to(device, copy=True))
         self._descent = self._start()

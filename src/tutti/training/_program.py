@@ -27,7 +27,7 @@ class Program:
     """The parts of a problem that every executor needs.
 
     template   one network body, whose parameters give the layout
-    initial    [stream, weights]: initial weights, drawn per (seed, fold)
+    initial    [stream, weights]: initial weights, drawn per (seed, fold); drawn again where they have been let go
     buffers    what each buffer of the body is; running and counters hold their initial values, [stream, numbers]
     prepared   inputs of the body, [streams·rows, …]; or the problem's own, [rows, …], where there is no front,
                or where the front's results are too large to keep: it is then evaluated batch by batch
@@ -44,7 +44,7 @@ class Program:
         if self._front is not None and any(True for _ in self._front.parameters()):
             raise InputError("The front of a network may hold no parameters.", fix="Move them into its body.")
         bodies = [getattr(n, "body", n) for n in networks]
-        self.initial = torch.stack([self.layout.flatten(dict(b.named_parameters())) for b in bodies]).detach()
+        self.initial = self._flat(bodies)
         self.streams = len(problem.streams)
         prefix = "body." if self._front is not None else ""
         self.buffers = Buffers.of(self.template, prefix, tuple(problem.streams[0].buffers))
@@ -69,6 +69,27 @@ class Program:
             torch.manual_seed(stream_key(seed, fold, WEIGHTS))
             network = self.problem.build()
         return network.to(self.problem.target.device)
+
+    @cached_property
+    def initial(self) -> Float[Tensor, "stream weights"]:
+        networks = [self._build(stream.seed, stream.fold) for stream in self.problem.streams]
+        return self._flat([getattr(n, "body", n) for n in networks])
+
+    def _flat(self, bodies: Sequence[nn.Module]) -> Float[Tensor, "stream weights"]:
+        return torch.stack([self.layout.flatten(dict(b.named_parameters())) for b in bodies]).detach()
+
+    def release_weights(self) -> None:
+        """Lets go of the initial weights, and of the template's: whoever carries members binds its own to a body."""
+        if "initial" not in self.__dict__:
+            return
+        hollow = {
+            name: nn.Parameter(torch.empty(shape, dtype=self.initial.dtype, device="meta"))
+            for name, shape in zip(self.layout.names, self.layout.shapes, strict=True)
+        }
+        for name in [name for name, _ in self.template.named_parameters(remove_duplicate=False)]:
+            path, _, leaf = name.rpartition(".")
+            setattr(self.template.get_submodule(path), leaf, hollow[self.aliases.get(name, name)])
+        del self.initial
 
     @cached_property
     def _front_bytes(self) -> int:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,6 +17,7 @@ from torch import Tensor
 
 from tutti.core import InputError
 
+LETTING_GO = 0.1  # seconds
 TIMEOUT = timedelta(days=1)  # the others wait while the first fits baselines or writes a report
 
 
@@ -159,3 +162,7 @@ def join_ranks() -> Iterator[Ranks]:
         yield current_ranks()
     finally:
         dist.destroy_process_group()
+        if "torch.distributed.tensor" in sys.modules:
+            # It keeps the group, and with it gloo's threads: one of them that lets go of the last tensor sent while
+            # the interpreter is ending would abort the process.
+            time.sleep(LETTING_GO)

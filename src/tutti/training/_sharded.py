@@ -35,11 +35,11 @@ class Sharded(Population):
     the norm of all slices. Rules that need the shapes of parameters, norms or a second gradient, and optimisers of
     other packages, move whole rows on every process (`divided` is False): only the passes are then shared.
 
-    Weights, gradient and activations of a process's rows have to fit into the memory of each. A network that takes
-    statistics over its batch would see those of a share: InputError; so does a batch with fewer rows than processes.
-    Running buffers of other kinds are averaged over the processes. A module that draws from torch's own generator
-    draws other numbers than the undivided member. A saved state is that of an undivided `Population`: as many
-    processes as one likes resume it.
+    Weights, gradient and activations of a process's rows have to fit into the memory of each; `FullySharded` divides
+    the weights as well. A network that takes statistics over its batch would see those of a share: InputError; so
+    does a batch with fewer rows than processes. Running buffers of other kinds are averaged over the processes. A
+    module that draws from torch's own generator draws other numbers than the undivided member. A saved state is that
+    of an undivided `Population`: as many processes as one likes resume it.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Sharded(Population):
         check_agreement(self.ranks, program, settings, plan, rule, schedule)
         rules = [rule] if isinstance(rule, Rule) else list(rule.values())
         self.divided = self.ranks.count > 1 and all(elementwise(r) for r in rules)
-        self._part = _share(plan.batch_size, self.ranks)
-        self._columns = _slices(program.layout.count, self.ranks.count)
+        self._part = share(plan.batch_size, self.ranks)
+        self._columns = slices(program.layout.count, self.ranks.count)
         super().__init__(problem, settings, plan, rule, schedule, program=program)
 
     def _moved(self, rows: Float[Tensor, "member weights"]) -> Float[Tensor, "member some"]:
@@ -113,36 +113,42 @@ class Sharded(Population):
         self, step: int, inputs: tuple[Tensor, ...], target: Tensor, row_weights: Tensor | None, keys: Tensor
     ) -> Float[Tensor, " member"]:
         loss = super()._one_step(step, inputs, target, row_weights, keys)
+        self._share_moved()
+        return loss
+
+    def _share_moved(self) -> None:
+        """After a step: the weights that this process has moved, to where they are read."""
         if self.divided:
             self.ranks.gather_columns(self._moved(self.weights), self._columns, out=self.weights)
-        return loss
 
     def outputs(self, stream: int, rows: np.ndarray, *, averaged: bool = True) -> Tensor:
         """[setting, rows, …]: what every setting's member of one stream answers on these rows, a share by each."""
         if len(rows) < 2 * self.ranks.count:
             return super().outputs(stream, rows, averaged=averaged)
-        parts = [_share(len(rows), Ranks(rank, self.ranks.count)) for rank in range(self.ranks.count)]
+        parts = [share(len(rows), Ranks(rank, self.ranks.count)) for rank in range(self.ranks.count)]
         own = super().outputs(stream, rows[parts[self.ranks.rank]], averaged=averaged)
         found = self.ranks.gather_rows(own.transpose(0, 1).contiguous(), [p.stop - p.start for p in parts])
         return torch.cat(found).transpose(0, 1)
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Everything that later steps depend on, as an undivided population has it; on all processes."""
-        tensors, plain = super().state()
-        own = self._moved(self.weights).shape
-        whole = {k: self._whole(v) for k, v in tensors.items() if _may_be_divided(k) and v.shape == own}
+    def _joined(self, tensors: dict[str, Tensor], plain: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """As an undivided population has it; on all processes."""
+        own = self._moved(tensors["weights"]).shape
+        whole = {k: self._whole(v) for k, v in tensors.items() if _per_weight(k) and v.shape == own}
         return tensors | whole, plain
 
-    def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        """Goes back to a saved state, of this or of an undivided population."""
+    def _take_up(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
         shape = tensors["weights"].shape
-        own = {k: self._moved(v) for k, v in tensors.items() if _may_be_divided(k) and v.shape == shape}
-        super().restore({**tensors, **own}, plain)
+        own = {k: self._kept(k, v) for k, v in tensors.items() if _per_weight(k) and v.shape == shape}
+        super()._take_up({**tensors, **own}, plain)
+
+    def _kept(self, name: str, rows: Float[Tensor, "member weights"]) -> Float[Tensor, "member some"]:
+        """What this process keeps of a saved tensor that holds one number per weight."""
+        return rows if name == "weights" else self._moved(rows)
 
 
-def _may_be_divided(name: str) -> bool:
-    """Whether a tensor of a saved state may hold one number per weight that only one process needs."""
-    return name == "average" or name.startswith("rule")
+def _per_weight(name: str) -> bool:
+    """Whether a tensor of a saved state may hold one number per weight."""
+    return name in ("weights", "average") or name.startswith("rule")
 
 
 def undividable(program: Program, batch_size: int, processes: int) -> str | None:
@@ -208,14 +214,14 @@ def _refuse(member: int | None = None) -> Tensor:
     raise _SecondGradientError
 
 
-def _share(rows: int, ranks: Ranks) -> slice:
+def share(rows: int, ranks: Ranks) -> slice:
     """This process's rows: consecutive, as many as the others', or two more; partners stay together."""
     pairs = (rows + 1) // 2
     first, last = (2 * (pairs * rank // ranks.count) for rank in (ranks.rank, ranks.rank + 1))
     return slice(first, min(last, rows))
 
 
-def _slices(numbers: int, count: int) -> list[slice]:
+def slices(numbers: int, count: int) -> list[slice]:
     """A row cut into as many slices of equal length, but for the last ones."""
     size = -(-numbers // count)
     return [slice(min(i * size, numbers), min((i + 1) * size, numbers)) for i in range(count)]

@@ -12,7 +12,8 @@ from tutti.core import InputError, Setting
 from tutti.optim import Rule, Schedule
 from tutti.training._agreement import check_agreement
 from tutti.training._autopsy import Autopsy
-from tutti.training._plan import Plan
+from tutti.training._fully_sharded import FullySharded
+from tutti.training._plan import Across, Plan
 from tutti.training._population import Population
 from tutti.training._problem import Problem
 from tutti.training._program import Program
@@ -158,5 +159,6 @@ def populate(
     """A population: over the processes that torchrun has started, where there are several, else in this one."""
     kind: type[AnyPopulation] = Population
     if current_ranks().count > 1:
-        kind = Sharded if plan.across == "sharded" else Spread
+        kinds: dict[Across, type[AnyPopulation]] = {"sharded": Sharded, "fully_sharded": FullySharded}
+        kind = kinds.get(plan.across, Spread)
     return kind(problem, settings, plan, rule, schedule, program=program)
