@@ -152,11 +152,13 @@ class Bench:
         if not others or first.step() < CLOSE * others[0].step():
             return first
         settings = _spaced(self.grid(32).settings(), COMPARED)
-        turns = TIMED_STEPS * (first.step(len(settings)) + others[0].step(len(settings)))
-        rounds = min(ROUNDS, int((until - time.perf_counter()) / turns))
-        return first if rounds < FEWEST_ROUNDS else self._rematch(first, others[0], settings, rounds)
+        both = first.step(len(settings)) + others[0].step(len(settings))
+        affordable = int((until - time.perf_counter()) / both)
+        steps = TIMED_STEPS if affordable >= TIMED_STEPS * ROUNDS else 1  # more turns tell more than longer ones
+        rounds = min(ROUNDS, affordable // steps)
+        return first if rounds < FEWEST_ROUNDS else self._rematch(first, others[0], settings, rounds, steps)
 
-    def _rematch(self, first: Trial, second: Trial, settings: Sequence[Setting], rounds: int) -> Trial:
+    def _rematch(self, first: Trial, second: Trial, settings: Sequence[Setting], rounds: int, steps: int) -> Trial:
         """The faster of two trials, timed in turns: one after the other, a busy minute would have hit one of them.
 
         The first of the rounds warms up; of the others the median counts: a turn that finds the caches as no other
@@ -174,7 +176,7 @@ class Bench:
         for _ in range(rounds):
             for trial, population, seconds in zip((first, second), populations, taken, strict=True):
                 with torch_threads(trial.threads):
-                    seconds.append(_steps_taken(population, TIMED_STEPS, clock))
+                    seconds.append(_steps_taken(population, steps, clock))
         return first if median(taken[0][1:]) <= median(taken[1][1:]) else second
 
     @property
