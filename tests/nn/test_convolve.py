@@ -109,11 +109,13 @@ def test_which_way_is_taken() -> None:
         result: torch.Tensor = functional.conv2d(x, weight, *rest)
         return result
 
-    def ways(inputs: int, outputs: int, kernel: int, *, shared: bool = False, **how: int) -> list[tuple[int, ...]]:
+    def ways(
+        inputs: int, outputs: int, kernel: int, *, shared: bool = False, size: int = 6, **how: int
+    ) -> list[tuple[int, ...]]:
         calls.clear()
         layer = nn.Convolution(inputs, outputs, kernel, **how)
         values = {k: v.detach().expand(4, *v.shape).clone() for k, v in layer.named_parameters()}
-        x = torch.zeros(1 if shared else 4, 2, inputs, 6, 6).expand(4, -1, -1, -1, -1)
+        x = torch.zeros(1 if shared else 4, 2, inputs, size, size).expand(4, -1, -1, -1, -1)
         functional_call(layer, values, (x,))
         return list(calls)
 
@@ -123,7 +125,9 @@ def test_which_way_is_taken() -> None:
         assert ways(3, 8, 3) == [(8, 3)] * 4
         assert ways(8, 8, 3) == [(32, 8)]
         assert ways(8, 8, 1) == [(32, 8)]
-        assert ways(32, 32, 1) == [(32, 32)] * 4
+        assert ways(32, 32, 1, size=45) == [(128, 32)]  # 2 · 45² · 64 numbers
+        assert ways(32, 32, 1, size=46) == [(32, 32)] * 4
+        assert ways(32, 32, 1, stride=2) == [(32, 32)] * 4
         assert ways(32, 32, 3) == [(128, 32)]
         assert ways(32, 32, 3, stride=2) == [(32, 32)] * 4
         assert ways(16, 16, 3, groups=16) == [(64, 1)]

@@ -35,6 +35,7 @@ LAYERS = {
     "conv 2d, blocks of 8": Row(
         lambda: C(8, 16, (3, 2), padding=(1, 0)), lambda: N.Conv2d(8, 16, (3, 2), padding=(1, 0)), (2, 8, 4, 3)
     ),
+    "conv 2d, 1 × 1 of 32": Row(lambda: C(32, 32, 1), lambda: N.Conv2d(32, 32, 1), (2, 32, 3, 2)),
     "conv 2d, stride, groups, no bias": Row(
         lambda: C(4, 6, 3, stride=2, padding=1, groups=2, bias=False),
         lambda: N.Conv2d(4, 6, 3, stride=2, padding=1, groups=2, bias=False),

@@ -2,13 +2,14 @@
 
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from math import ceil
+from statistics import median
 
-from tutti.core import InputError
+from tutti.core import InputError, Setting
 from tutti.learn._recipe import Recipe
 from tutti.optim import Rule, Schedule
 from tutti.search import JUDGING_ROWS, Grid, Judge, torch_threads
@@ -35,6 +36,9 @@ TIMING = 0.04  # share of the allowance after which no other way of training is 
 TIMED_STEPS, TIMED_RUNS = 3, 30
 PATIENCE = 0.5  # share of that which one of them may take for more than two runs of steps
 GAIN, SETTLED = 0.95, 12
+COMPARED = 8  # settings for which ways of training are compared
+CLOSE = 0.5  # share of the second's time above which the fastest is not yet sure to be: a busy machine doubles any
+ROUNDS, FEWEST_ROUNDS = 16, 4  # of turns that the two then take
 TIMED_ROWS = 1024  # validation rows, at most, on which judging is timed
 FLOPS = 2e10  # multiply-adds a second, a cautious guess: it only spares timing what is far too dear
 STEP_SECONDS = 2e-3  # what a step costs beside its arithmetic, where steps are counted and not timed
@@ -57,11 +61,15 @@ class Trial:
     answer: float = 0.0  # seconds of one network's prediction for a row
     lowered: Lowered = field(default_factory=lambda: Lowered(precision="float32"))
 
+    def step(self, settings: int = COMPARED) -> float:
+        """Expected seconds of a step of so many settings."""
+        return self.fixed + settings * self.each
+
     def cost(self, plan: Plan, settings: int) -> float:
         """Expected seconds of the whole plan."""
         total, at = 0.0, settings
         for first, last in plan.segments:
-            total += (last - first) * (self.fixed + self.each * at)
+            total += (last - first) * self.step(at)
             rung = plan.rung_at(last)
             at = min(at, rung.keep) if rung else at
         return total
@@ -142,7 +150,40 @@ class Bench:
             trials.append(made(executor=executor, threads=threads, fixed=fixed, each=each, answer=answer))
             if self._sure and 3 * (fixed + each) * self.horizon(folds) > allowance:
                 break
-        return min(trials, key=lambda t: t.fixed + 8 * t.each)
+        return self._fastest(trials, began + patience)
+
+    def _fastest(self, trials: list[Trial], until: float) -> Trial:
+        """The fastest trial; two that are close are timed again, where there is time for that."""
+        first, *others = sorted(trials, key=Trial.step)
+        if not others or first.step() < CLOSE * others[0].step():
+            return first
+        settings = _spaced(self.grid(32).settings(), COMPARED)
+        both = first.step(len(settings)) + others[0].step(len(settings))
+        affordable = int((until - time.perf_counter()) / both)
+        steps = TIMED_STEPS if affordable >= TIMED_STEPS * ROUNDS else 1  # more turns tell more than longer ones
+        rounds = min(ROUNDS, affordable // steps)
+        return first if rounds < FEWEST_ROUNDS else self._rematch(first, others[0], settings, rounds, steps)
+
+    def _rematch(self, first: Trial, second: Trial, settings: Sequence[Setting], rounds: int, steps: int) -> Trial:
+        """The faster of two trials, timed in turns: one after the other, a busy minute would have hit one of them.
+
+        The first of the rounds warms up; of the others the median counts: a turn that finds the caches as no other
+        does is no proof. Where both work on one thread of the processor, it is its time that is counted, not the
+        wall's: other programs show less in it.
+        """
+        alone = first.threads == second.threads == 1 and first.program.initial.device.type == "cpu"
+        clock = time.process_time if alone else time.perf_counter
+        plans = [self._plan(t.program, t.executor, t.lowered.precision) for t in (first, second)]
+        populations = [
+            Population(first.problem, settings, plan, self.rules, self.schedule, program=first.program)
+            for plan in plans
+        ]
+        taken: tuple[list[float], list[float]] = [], []
+        for _ in range(rounds):
+            for trial, population, seconds in zip((first, second), populations, taken, strict=True):
+                with torch_threads(trial.threads):
+                    seconds.append(_steps_taken(population, steps, clock))
+        return first if median(taken[0][1:]) <= median(taken[1][1:]) else second
 
     def _untried(self, folds: int, problem: Problem, judge: Judge, program: Program) -> Trial:
         """The problem of members that no process carries whole; their draws from torch's generator are seeded."""
@@ -201,14 +242,7 @@ class Bench:
         """Seconds of a step that do not depend on the number of settings, seconds for each setting, and seconds of
         one network's prediction for a row."""
         settings = self.grid(32).settings()
-        horizon = self.horizon(program.streams)
-        plan = Plan(
-            executor=executor,
-            horizon=max(horizon, TIMED_RUNS * TIMED_STEPS + 2),  # not to run past its end
-            segment=max(1, ceil(horizon / self.evaluations)),
-            batch_size=self.recipe.batch_size,
-            precision=precision,
-        )
+        plan = self._plan(program, executor, precision)
         single = Population(problem, settings[:1], plan, self.rules, self.schedule, program=program)
         views = max(int(getattr(type(part), "views", 1)) for part in program.template.modules())
         answer = views * _answering(single)
@@ -217,13 +251,24 @@ class Bench:
             return 0.0, one, answer
         affordable = int(PATIENCE * patience / (4 * one * TIMED_STEPS))
         count = min(len(settings), max(2, plan.stack // program.streams), max(2, affordable))
-        if executor == "looped":
-            count = 2
-        spaced = [settings[i * len(settings) // count] for i in range(count)]  # of every update rule
+        if executor == "looped":  # more tell no more: the time grows evenly
+            count = min(count, COMPARED)
+        spaced = _spaced(settings, count)
         several = Population(problem, spaced, plan, self.rules, self.schedule, program=program)
         many = self._seconds(several, patience)
         each = max((many - one) / (count - 1), 0.02 * one)
         return max(one - each, 0.0), each, answer
+
+    def _plan(self, program: Program, executor: ExecutorName, precision: Precision) -> Plan:
+        """The plan of a population that is timed."""
+        horizon = self.horizon(program.streams)
+        return Plan(
+            executor=executor,
+            horizon=max(horizon, TIMED_RUNS * TIMED_STEPS + 2),  # not to run past its end
+            segment=max(1, ceil(horizon / self.evaluations)),
+            batch_size=self.recipe.batch_size,
+            precision=precision,
+        )
 
     def _seconds(self, population: Population, patience: float) -> float:
         """Seconds of a training step, with its share of what begins and ends a segment: the state that is kept to
@@ -251,13 +296,24 @@ def _settled(population: Population, segment: float, patience: float) -> float:
         if settled or (run > 1 and time.perf_counter() - began > PATIENCE * patience):
             break
         steps = TIMED_STEPS if took < patience / (2 * TIMED_STEPS) else 1
-        start = time.perf_counter()
-        for _ in population.steps(population.step + steps):
-            pass
-        took = (time.perf_counter() - start) / steps
+        took = _steps_taken(population, steps)
         idle = 0 if took < GAIN * fastest else idle + 1
         fastest = min(fastest, took)
     return fastest
+
+
+def _steps_taken(population: Population, steps: int, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds of each of the next steps."""
+    began = clock()
+    for _ in population.steps(population.step + steps):
+        pass
+    return (clock() - began) / steps
+
+
+def _spaced(settings: Sequence[Setting], count: int) -> list[Setting]:
+    """So many of the settings, or all where they are fewer; of every update rule."""
+    count = min(count, len(settings))
+    return [settings[i * len(settings) // count] for i in range(count)]
 
 
 def _answering(population: Population) -> float:

@@ -21,6 +21,7 @@ from tutti import core
 from tutti.nn._fold import check_axes, into_channels, out_of_channels, per_axis, shared, wrong_axes
 from tutti.nn._initialise import initialise
 
+_SMALL = 2**18  # numbers that a member's 1 × 1 convolution reads and writes, up to which its group is fast: 1 MiB
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 _CONVOLVE: tuple[Callable[..., Tensor], ...] = (functional.conv1d, functional.conv2d, functional.conv3d)
@@ -64,16 +65,18 @@ def check_fits(
             )
 
 
-def _groups_pay(inputs: int, outputs: int, kernel: int, stride: int) -> bool:
+def _groups_pay(inputs: int, outputs: int, kernel: int, stride: int, places: int) -> bool:
     """Whether a grouped convolution is at least as fast on a CPU as one convolution after another.
 
-    inputs, outputs: channels of one group of one member; kernel: its number of places; stride: the largest.
+    inputs, outputs: channels of one group of one member; kernel: its number of places; stride: the largest; places:
+    of a member's whole batch. How many members there are is not asked: it would change their rounding.
     """
     if inputs == outputs == 1:
         return True
     if inputs % 8 or outputs % 8:
         return False
-    return inputs < 16 or (stride == 1 and (kernel > 1 or inputs < 32))
+    small = places * (inputs + outputs) <= _SMALL
+    return inputs < 16 or (stride == 1 and (kernel > 1 or inputs < 32 or small))
 
 
 class Convolution(nn.Module):
@@ -144,7 +147,8 @@ class Convolution(nn.Module):
         if self.groups == 1 and shared(x):
             return out_of_channels(self._convolve(x[0], weight.flatten(0, 1), flat, 1), members)
         per_group = self.inputs // self.groups, self.outputs // self.groups
-        if x.is_cuda or _groups_pay(*per_group, prod(self.kernel), max(self.stride)):
+        places = x.shape[1] * prod(x.shape[3:])
+        if x.is_cuda or _groups_pay(*per_group, prod(self.kernel), max(self.stride), places):
             groups = members * self.groups
             return out_of_channels(self._convolve(into_channels(x), weight.flatten(0, 1), flat, groups), members)
         return looped(lambda h, w, b: self._convolve(h, w, b, self.groups), x, weight, bias)
@@ -229,7 +233,8 @@ class TransposedConvolution(nn.Module):
             return self._transpose(x, weight, bias, self.groups)
         members = x.shape[0]
         per_group = self.inputs // self.groups, self.outputs // self.groups
-        if x.is_cuda or _groups_pay(*per_group, prod(self.kernel), max(self.stride)):
+        places = x.shape[1] * prod(x.shape[3:])
+        if x.is_cuda or _groups_pay(*per_group, prod(self.kernel), max(self.stride), places):
             flat = None if bias is None else bias.flatten()
             groups = members * self.groups
             return out_of_channels(self._transpose(into_channels(x), weight.flatten(0, 1), flat, groups), members)
