@@ -1,6 +1,6 @@
 """Baselines for signals: MiniROCKET with ridge, the nearest neighbour, boosted trees on summary statistics."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import pairwise
 
@@ -65,7 +65,7 @@ class Rocket:
         short = max(0, 9 - x.shape[-1])  # a kernel has nine taps
         self.x, self.lengths = torch.nn.functional.pad(x, (0, short)), lengths.clamp(min=9)
         self.features = int(min(FEATURES, max(FEWEST, COMPARISONS / (len(x) * x.shape[-1]))))
-        self._prepared: dict[bytes, tuple[MiniRocket, Ridge]] = {}
+        self._prepared: dict[bytes, tuple[Transformed, Ridge]] = {}
 
     def cost(self, setting: Setting) -> float:
         """What a fit takes, relative to the other settings."""
@@ -79,27 +79,43 @@ class Rocket:
                 self.x[index], self.lengths[index], features=self.features, seed=self.problem.seed
             )
             ridge = Ridge.prepare(rocket.features(self.x[index], self.lengths[index]), self.problem, rows)
-            self._prepared = {key: (rocket, ridge)}
-        rocket, ridge = self._prepared[key]
-        return FittedRidge(self, rocket, ridge, float(setting["alpha"]))
+            self._prepared = {key: (Transformed(rocket, self.x, self.lengths), ridge)}
+        transformed, ridge = self._prepared[key]
+        return FittedRidge(transformed, ridge.solve(float(setting["alpha"])), self.features)
+
+
+class Transformed:
+    """Features of the rows that were asked for last: every alpha is judged on the same ones."""
+
+    def __init__(
+        self, rocket: MiniRocket, x: Float[Tensor, "row channel time"], lengths: Int[Tensor, " row"]
+    ) -> None:
+        self.rocket, self.x, self.lengths = rocket, x, lengths
+        self._last: tuple[bytes, Float[np.ndarray, "row feature"]] | None = None
+
+    def __call__(self, rows: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some feature"]:
+        key = rows.tobytes()
+        if self._last is None or self._last[0] != key:
+            index = torch.from_numpy(rows)
+            self._last = key, self.rocket.features(self.x[index], self.lengths[index])
+        return self._last[1]
 
 
 class FittedRidge:
     """A ridge model on MiniROCKET's features."""
 
-    def __init__(self, learner: Rocket, rocket: MiniRocket, ridge: Ridge, alpha: float) -> None:
-        self.learner, self.rocket, self.model = learner, rocket, ridge.solve(alpha)
+    def __init__(self, transformed: Transformed, model: Callable[[np.ndarray], np.ndarray], features: int) -> None:
+        self.transformed, self.model = transformed, model
         self.notes: set[str] = set()
-        if learner.features < FEATURES:
-            self.notes.add(f"{learner.features:,} features in place of {FEATURES:,}")
+        if features < FEATURES:
+            self.notes.add(f"{features:,} features in place of {FEATURES:,}")
 
     def grow(self, iterations: int) -> None:
         """Solved at once."""
 
     def predict(self, rows: np.ndarray, iterations: int | None = None) -> np.ndarray:
         """For these rows in the task's format."""
-        index = torch.from_numpy(rows)
-        return self.model(self.rocket.features(self.learner.x[index], self.learner.lengths[index]))
+        return self.model(self.transformed(rows))
 
 
 class Nearest:
