@@ -36,7 +36,7 @@ TIMING = 0.04  # share of the allowance after which no other way of training is 
 TIMED_STEPS, TIMED_RUNS = 3, 30
 PATIENCE = 0.5  # share of that which one of them may take for more than two runs of steps
 GAIN, SETTLED = 0.95, 12
-COMPARED = 8  # settings for which ways of training are compared
+COMPARED = 8  # settings for which ways of training are compared, where more than one is likely to be trained
 CLOSE = 0.5  # share of the second's time above which the fastest is not yet sure to be: a busy machine doubles any
 ROUNDS, FEWEST_ROUNDS = 16, 4  # of turns that the two then take
 TIMED_ROWS = 1024  # validation rows, at most, on which judging is timed
@@ -61,7 +61,7 @@ class Trial:
     answer: float = 0.0  # seconds of one network's prediction for a row
     lowered: Lowered = field(default_factory=lambda: Lowered(precision="float32"))
 
-    def step(self, settings: int = COMPARED) -> float:
+    def step(self, settings: int) -> float:
         """Expected seconds of a step of so many settings."""
         return self.fixed + settings * self.each
 
@@ -154,11 +154,12 @@ class Bench:
 
     def _fastest(self, trials: list[Trial], until: float) -> Trial:
         """The fastest trial; two that are close are timed again, where there is time for that."""
-        first, *others = sorted(trials, key=Trial.step)
-        if not others or first.step() < CLOSE * others[0].step():
+        settings = _spaced(self.grid(32).settings(), 1 if self._sure else COMPARED)
+        cost = partial(Trial.step, settings=len(settings))
+        first, *others = sorted(trials, key=cost)
+        if not others or cost(first) < CLOSE * cost(others[0]):
             return first
-        settings = _spaced(self.grid(32).settings(), COMPARED)
-        both = first.step(len(settings)) + others[0].step(len(settings))
+        both = cost(first) + cost(others[0])
         affordable = int((until - time.perf_counter()) / both)
         steps = TIMED_STEPS if affordable >= TIMED_STEPS * ROUNDS else 1  # more turns tell more than longer ones
         rounds = min(ROUNDS, affordable // steps)
