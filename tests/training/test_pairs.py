@@ -7,7 +7,8 @@ The laws (design, decision A), on six settings of three rules × two streams in 
 
 Rules that decide by a sign, or divide by a root without an epsilon, turn the rounding of a gradient that is 0 in
 exact arithmetic (a bias before batch normalisation, a key's bias before a softmax) into a whole step, design.md's
-"sensitivity". Of these (SENSITIVE) the gradient at the identical state is compared in place of the step.
+"sensitivity"; PAL divides a difference of losses by the square of its rate, 1e-6 here. Of these (SENSITIVE) the
+gradient at the identical state is compared in place of the step.
 """
 
 from itertools import combinations, product
@@ -24,8 +25,8 @@ from .pairs import DROPOUTS, FACTORS, LAYERS, NORMS, Case, Subject, allowed, cov
 
 CASES = covering(FACTORS)
 ROUNDING = 1e-10
-SENSITIVE = {"adafactor", "adagrad", "adax", "adaxw", "c_adamw", "c_lion", "ftrl"}
-SENSITIVE |= {"laprop", "lion", "rprop", "signsgd", "signum", "sm3", "tiger"}
+SENSITIVE = {"adafactor", "adagrad", "adax", "adaxw", "c_adamw", "c_lion", "ftrl", "grams"}
+SENSITIVE |= {"laprop", "lion", "pal", "rprop", "signsgd", "signum", "sm3", "tiger"}
 every_case = pytest.mark.parametrize("case", CASES, ids=name_of)
 
 
