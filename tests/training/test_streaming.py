@@ -1,5 +1,7 @@
 """# catalogue: D9. Data that stays on disk trains to the same bits as data in memory, and resumes inside a pass."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +69,31 @@ def test_a_run_from_disk_resumes_in_the_middle_of_a_pass(
     resumed.restore(*broken.state())
     resumed.run(40)
     assert torch.equal(resumed.weights, straight.weights)
+
+
+def test_the_reader_works_on_one_thread_and_leaves_the_others_their_number(
+    stored: tuple[torch.Tensor, MappedRows, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two teams of threads on the same cores wait for each other: a step from disk took four times as long."""
+    of_reader: list[int] = []
+    read, here = MappedRows.read, threading.current_thread()
+
+    def watched(self: MappedRows, rows: np.ndarray) -> torch.Tensor:
+        if threading.current_thread() is not here:
+            of_reader.append(torch.get_num_threads())
+        return read(self, rows)
+
+    monkeypatch.setattr(MappedRows, "read", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        population(stored[1], stored[2]).run(5)
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 3
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert set(of_reader) == {1}
 
 
 def test_a_reader_that_fails_ends_the_run_with_its_own_error(digits: tuple[np.ndarray, np.ndarray]) -> None:

@@ -174,7 +174,8 @@ class Program:
         """Inputs [stream, batch, …], target and row weights of each step, gathered many steps at a time.
 
         part: which rows of every batch.
-        Rows that are read from elsewhere are read ahead by a thread, while the chunk before trains.
+        Rows that are read from elsewhere are read ahead by a thread, while the chunk before trains. It works alone:
+        a second team of threads beside the one that trains would keep both waiting for each other.
         """
         chunk = max(1, GATHER_BYTES // (self._row_bytes * self.streams * self.batch_size))
         begins = range(first, last, chunk)
@@ -182,13 +183,18 @@ class Program:
             for begin in begins:
                 yield from self._gather(begin, min(begin + chunk, last), part)
             return
-        with ThreadPoolExecutor(max_workers=1) as reader:
+        threads = torch.get_num_threads()
+        with ThreadPoolExecutor(max_workers=1, initializer=torch.set_num_threads, initargs=(1,)) as reader:
             ahead = reader.submit(self._chunk, first, min(first + chunk, last), part)
             for begin in begins:
                 ready, after = ahead, begin + chunk
                 if after < last:
                     ahead = reader.submit(self._chunk, after, min(after + chunk, last), part)
-                yield from ready.result()
+                try:
+                    batches = ready.result()
+                finally:
+                    torch.set_num_threads(threads)  # the reader's number is also that of threads that begin later
+                yield from batches
 
     def _chunk(self, first: int, last: int, part: slice) -> list[Batch]:
         return list(self._gather(first, last, part))
@@ -247,4 +253,4 @@ class Program:
 def _read(x: Rows, rows: Int[Tensor, " batch"]) -> Tensor:
     """Rows read from elsewhere; each row once, in ascending order, which is kind to disks."""
     unique, places = np.unique(rows.cpu().numpy(), return_inverse=True)
-    return x.read(unique)[torch.from_numpy(places)]
+    return x.read(unique).index_select(0, torch.from_numpy(places))
