@@ -82,9 +82,9 @@ def test_all_folds_train_for_twice_their_passes_before_a_second_setting_is_tried
 
 @pytest.mark.parametrize(
     ("allowance", "told", "folds", "steps"),
-    [(90.0, {}, 5, 360), (60.0, {}, 1, 1200), (90.0, {"epochs": 75}, 1, 480)],
+    [(105.0, {}, 5, 420), (70.0, {}, 1, 1200), (105.0, {"epochs": 75}, 1, 480)],
 )
-def test_networks_of_all_folds_train_for_half_their_passes_before_one_takes_all_the_time(
+def test_networks_of_all_folds_train_for_most_of_their_passes_before_one_takes_all_the_time(
     monkeypatch: pytest.MonkeyPatch, allowance: float, told: dict[str, float], folds: int, steps: int
 ) -> None:
     """Of signals: 480 steps of five networks would take 120 s, of one 24 s."""
