@@ -1,6 +1,6 @@
 """The fully sharded executor: weights too are divided over several processes, and gathered block by block."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -8,13 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 
-from tutti.core import ALIGNMENT, InputError, Setting
-from tutti.optim import Rule, Schedule
+from tutti.core import ALIGNMENT, InputError
+from tutti.optim import Rule
 from tutti.training._autopsy import Autopsy
 from tutti.training._executors import Group
 from tutti.training._memory import COPIES, Need
 from tutti.training._plan import Plan
-from tutti.training._problem import Problem
 from tutti.training._program import Program
 from tutti.training._ranks import Ranks
 from tutti.training._sharded import Sharded, elementwise, share
@@ -44,27 +43,16 @@ class FullySharded(Sharded):
 
     _groups: Sequence[ShardedGroup]
 
-    def __init__(
-        self,
-        problem: Problem,
-        settings: Sequence[Setting],
-        plan: Plan,
-        rule: Rule | Mapping[str, Rule],
-        schedule: Schedule,
-        *,
-        program: Program | None = None,
-        ranks: Ranks | None = None,
-    ) -> None:
-        program = program or Program(problem, plan.batch_size)
-        _check(program, [rule] if isinstance(rule, Rule) else list(rule.values()))
-        super().__init__(problem, settings, plan, rule, schedule, program=program, ranks=ranks)
-
-    def _first_weights(self) -> Float[Tensor, "member own"]:
+    def _admit(self, program: Program, plan: Plan, rules: Sequence[Rule]) -> None:
         if self.ranks.count == 1:
             raise InputError(
                 "Weights are divided over several processes; there is one.",
                 fix="Start torchrun --nproc-per-node 2, or leave across='fully_sharded' out.",
             )
+        _check(program, rules)
+        super()._admit(program, plan, rules)
+
+    def _first_weights(self) -> Float[Tensor, "member own"]:
         self._slices = Slices(whole=self.program.layout, ranks=self.ranks)
         whole = super()._first_weights()
         self._mesh = init_device_mesh(whole.device.type, (self.ranks.count,))

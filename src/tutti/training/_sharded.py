@@ -55,15 +55,19 @@ class Sharded(Population):
     ) -> None:
         self.ranks = ranks or current_ranks()
         program = program or Program(problem, plan.batch_size)
+        rules = [rule] if isinstance(rule, Rule) else list(rule.values())
+        self._admit(program, plan, rules)
+        check_agreement(self.ranks, program, settings, plan, rule, schedule)
+        self.divided = self.ranks.count > 1 and all(elementwise(r) for r in rules)
+        self._part = share(plan.batch_size, self.ranks)
+        self._columns = _slices(program.layout.count, self.ranks.count)
+        super().__init__(problem, settings, plan, rule, schedule, program=program)
+
+    def _admit(self, program: Program, plan: Plan, rules: Sequence[Rule]) -> None:
+        """Raises InputError where members cannot be divided."""
         reason = undividable(program, plan.batch_size, self.ranks.count)
         if reason is not None:
             raise InputError(f"The batches of this network cannot be divided over processes: {reason}.")
-        check_agreement(self.ranks, program, settings, plan, rule, schedule)
-        rules = [rule] if isinstance(rule, Rule) else list(rule.values())
-        self.divided = self.ranks.count > 1 and all(elementwise(r) for r in rules)
-        self._part = share(plan.batch_size, self.ranks)
-        self._columns = slices(program.layout.count, self.ranks.count)
-        super().__init__(problem, settings, plan, rule, schedule, program=program)
 
     def _moved(self, rows: Float[Tensor, "member weights"]) -> Float[Tensor, "member some"]:
         return rows[:, self._columns[self.ranks.rank]] if self.divided else rows
@@ -221,7 +225,7 @@ def share(rows: int, ranks: Ranks) -> slice:
     return slice(first, min(last, rows))
 
 
-def slices(numbers: int, count: int) -> list[slice]:
+def _slices(numbers: int, count: int) -> list[slice]:
     """A row cut into as many slices of equal length, but for the last ones."""
     size = -(-numbers // count)
     return [slice(min(i * size, numbers), min((i + 1) * size, numbers)) for i in range(count)]
