@@ -31,6 +31,17 @@ def test_the_shape_counts_the_codes_of_missing_and_unseen():
     assert shape.missing == (1, 2)  # age, and the first feature of born; the target and copy do not feed the network
 
 
+def test_the_shape_tells_switches_from_quantities():
+    more = (
+        Column(name="member", kind=Kind.BOOLEAN, levels=("no", "yes"), features=("member",), distinct=2),
+        Column(name="soil", kind=Kind.NUMBER, features=("soil",), missing=2, distinct=2),
+        Column(name="day", kind=Kind.DATETIME, features=("day: elapsed", "day: month"), distinct=2),
+    )
+    shape = Schema(columns=(*SCHEMA.columns, *more), rows=10).shape
+    assert shape.switches == (4, 5)  # after the four numbers above
+    assert (shape.numbers, shape.quantities) == (8, 6)
+
+
 def test_a_schema_survives_json():
     assert Schema.from_json(json.loads(json.dumps(SCHEMA.to_json()))) == SCHEMA
 

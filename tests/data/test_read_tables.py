@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tutti.core import InputError, Kind, Role
+from tutti.core import InputError, Kind, Role, TableShape
 from tutti.data import Reading, encode, read
 
 # file: (header, target, rows, numeric features, categories); rows as published with each data set.
@@ -48,6 +48,12 @@ def test_table_has_the_published_rows_and_kinds(shared_data: Path, file: str) ->
     assert table.schema.shape.numbers == numbers
     assert table.target is not None
     assert len(table.target) == rows
+
+
+def test_the_forest_cover_has_its_ten_published_quantities(shared_data: Path) -> None:
+    shape = read(shared_data / "tables" / "covertype_15k.csv", target="Cover_Type").schema.shape
+    assert isinstance(shape, TableShape)
+    assert (shape.quantities, len(shape.switches)) == (10, 42)  # 4 areas and 40 soils, of which 2 do not occur
 
 
 def test_every_table_of_the_folder_is_covered(shared_data: Path) -> None:

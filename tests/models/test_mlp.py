@@ -37,6 +37,23 @@ def test_parameter_counts_of_the_input_side() -> None:
     assert _count(ple, SHAPE) == _dense(width - 10 + 30, 6, 1) + 30 * 8 + 10 * (7 + 1) * 3
     pbld = models.MLP(hidden=(6,), encoding="pbld", embedding=4, frequencies=16)
     assert _count(pbld, DENSE) == _dense(40, 6, 1) + 10 * (2 * 16 + 17 * 3)
+    switches = core.TableShape(numbers=10, switches=(0, 3, 9))  # a number of two values stays one
+    assert _count(pbld, switches) == _dense(7 * 4 + 3, 6, 1) + 7 * (2 * 16 + 17 * 3)
+
+
+@pytest.mark.parametrize("encoding", ["plr", "pbld"])
+def test_numbers_of_two_values_pass_the_periodic_embedding_as_they_are(encoding: str) -> None:
+    config = models.MLP(hidden=(), scaling="none", encoding=encoding)
+    shape = core.TableShape(numbers=4, missing=(1,), switches=(0, 2))
+    x = torch.tensor([[0.0, 0.5, 1.0, 2.5], [1.0, float("nan"), 0.0, -0.5]])
+    network = config.build(shape, 1).eval()
+    features, _ = network.front(x, torch.zeros(2, 0, dtype=torch.int64))
+    torch.testing.assert_close(features[:, 2:], torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0]]))
+    seen = []
+    network.body.trunk.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    network(x, torch.zeros(2, 0, dtype=torch.int64))
+    torch.testing.assert_close(seen[0][:, -3:], features[:, 2:])
+    assert seen[0].shape[1] == 2 * 4 + 3
 
 
 def test_parameter_counts_of_resmlp_and_tabm() -> None:

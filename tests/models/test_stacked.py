@@ -13,7 +13,7 @@ from torch.func import functional_call, vmap
 from tutti import core, data, models, nn
 
 MEMBERS, BATCH = 3, 5
-SHAPE = core.TableShape(numbers=3, levels=(4, 40, 7, 300), missing=(1,))
+SHAPE = core.TableShape(numbers=3, levels=(4, 40, 7, 300), missing=(1,), switches=(2,))
 
 LAYERS: dict[str, tuple[Callable[[], torch_nn.Module], str]] = {
     "linear": (lambda: nn.Linear(3, 4), "numbers"),

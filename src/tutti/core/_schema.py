@@ -124,7 +124,9 @@ class Schema:
         levels = tuple(len(c.levels) + 2 for c in self.categories)
         place = {name: i for i, name in enumerate(self.numbers)}
         missing = tuple(place[c.features[0]] for c in self.inputs if c.features and c.missing)
-        return TableShape(numbers=len(place), levels=levels, missing=missing)
+        single = [c for c in self.inputs if len(c.features) == 1 and c.kind in (Kind.NUMBER, Kind.BOOLEAN)]
+        switches = tuple(place[c.features[0]] for c in single if c.distinct <= 2)
+        return TableShape(numbers=len(place), levels=levels, missing=missing, switches=switches)
 
     def replace(self, name: str, **changes: Any) -> "Schema":
         """This schema with one column changed."""

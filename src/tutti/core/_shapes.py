@@ -24,7 +24,8 @@ class TableShape(Shape):
     """Of a table: how many numeric features, and how many codes each category has.
 
     `levels[j]` counts all codes of category j, with 0 (never seen) and 1 (missing) among them. `missing` lists the
-    numeric features that get an indicator: the first feature of each column in which values are missing.
+    numeric features that get an indicator: the first feature of each column in which values are missing. `switches`
+    lists those that take two values only (0 and 1, false and true): nothing is gained by bending them.
     """
 
     kind: ClassVar[str] = "table"
@@ -32,6 +33,12 @@ class TableShape(Shape):
     numbers: int
     levels: tuple[int, ...] = ()
     missing: tuple[int, ...] = ()
+    switches: tuple[int, ...] = ()
+
+    @property
+    def quantities(self) -> int:
+        """How many numeric features take more than two values."""
+        return self.numbers - len(self.switches)
 
 
 @dataclass(frozen=True, kw_only=True)

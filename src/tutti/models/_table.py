@@ -115,9 +115,11 @@ def build_inputs(
     *,
     onehot_up_to: int | None = None,
     numbers: torch_nn.Module | None = None,
+    behind: Sequence[int] = (),
     noise: bool = False,
 ) -> Inputs:
-    """The input side: `scale` makes `numeric` features of the raw numbers, which `numbers` may embed further.
+    """The input side: `scale` makes `numeric` features of the raw numbers, which `numbers` may embed further, but for
+    those at the places `behind`.
 
     A category of at most `onehot_up_to` values (codes above 0; None: any) becomes one-hot columns, a larger one an
     entity embedding of width nn.embedding_width. Embedded categories are ordered by width.
@@ -128,16 +130,17 @@ def build_inputs(
     groups = [
         (width, [shape.levels[j] for j in embedded if widths[j] == width]) for width in sorted(set(widths.values()))
     ]
-    front = nn.TableInput(shape, scale, numeric, onehot=onehot, embedded=embedded)
-    columns = numeric if numbers is None else int(numbers.features)  # type: ignore[arg-type]  # a layer's own count
-    per_number = columns // shape.numbers if shape.numbers and columns % shape.numbers == 0 else 1
+    front = nn.TableInput(shape, scale, numeric, behind=behind, onehot=onehot, embedded=embedded)
+    columns = front.numeric if numbers is None else int(numbers.features)  # type: ignore[arg-type]  # its own count
+    count = shape.numbers - len(behind)
+    per_number = columns // count if count and columns % count == 0 else 1
     return Inputs(
         front=front,
         numbers=numbers,
         categories=nn.Categories(groups) if groups else None,
         noise=nn.GaussianNoise() if noise else None,
         chunks=(per_number,) * (columns // per_number)
-        + (1,) * len(shape.missing)
+        + (1,) * (len(behind) + len(shape.missing))
         + tuple(shape.levels[j] - 1 for j in onehot)
         + tuple(widths[j] for j in embedded),
     )
@@ -160,7 +163,8 @@ class TableModel(TableConfig):
     scaling: how numbers are scaled, one of nn.SCALINGS. encoding: what each number then becomes:
     "none": itself; "ple": its piecewise-linear encoding in `bins` quantile bins (in place of the scaling), followed
     by a dense layer with ReLU to `embedding` values per number where that is above 0; "plr", "pbld": a periodic
-    embedding of `embedding` values with `frequencies` frequencies of standard deviation `frequency_sd`.
+    embedding of `embedding` values with `frequencies` frequencies of standard deviation `frequency_sd`, but of
+    numbers that take two values only, which stay as scaled, behind the others.
     onehot_up_to: categories with at most so many values are one-hot, larger ones embedded.
     noise: whether there is Gaussian noise on the scaled numbers (its strength is the setting's `noise`).
     """
@@ -190,18 +194,28 @@ class TableModel(TableConfig):
         scale: torch_nn.Module = nn.scaling(self.scaling, n)
         numeric = n
         numbers: torch_nn.Module | None = None
+        behind: tuple[int, ...] = ()
         if self.encoding == "ple" and n:
             scale, numeric = nn.PiecewiseLinear(n, self.bins), n * self.bins
             numbers = nn.BinLinear(n, self.bins, self.embedding) if self.embedding else None
-        elif self.encoding in ("plr", "pbld") and n:
+        elif self.encoding in ("plr", "pbld") and shape.quantities:
+            behind = shape.switches
             numbers = nn.Periodic(
-                n,
+                shape.quantities,
                 kind="plr" if self.encoding == "plr" else "pbld",
                 frequencies=self.frequencies,
                 width=self.embedding or 4,
                 sd=self.frequency_sd,
             )
-        return build_inputs(shape, scale, numeric, onehot_up_to=self.onehot_up_to, numbers=numbers, noise=self.noise)
+        return build_inputs(
+            shape,
+            scale,
+            numeric,
+            onehot_up_to=self.onehot_up_to,
+            numbers=numbers,
+            behind=behind,
+            noise=self.noise,
+        )
 
 
 def check_choice(what: str, names: Sequence[str], options: Sequence[str]) -> None:

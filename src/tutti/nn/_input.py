@@ -59,17 +59,19 @@ class TableInput(nn.Module):
     """numbers [*member, batch, number] (raw, NaN = missing), codes [*member, batch, category] -> (features, codes).
 
     features: the numbers through `scale` (any layer of nn's scalings, encodings or expansions; its attribute
-    `features` counts its results), then one column of 0/1 per feature in `shape.missing` that says where it was
-    missing, then the one-hot columns of the categories in `onehot`. codes: the remaining categories, in the order
-    `embedded`, with codes that the training rows do not hold set to 0.
+    `features` counts its results), those at the places `behind` after the others, then one column of 0/1 per feature
+    in `shape.missing` that says where it was missing, then the one-hot columns of the categories in `onehot`. codes:
+    the remaining categories, in the order `embedded`, with codes that the training rows do not hold set to 0.
 
-    Attributes: `numeric` how many leading features come from `scale`, `features` how many there are.
+    Attributes: `numeric` how many leading features come from `scale` and are not `behind`, `features` how many there
+    are.
     Which columns exist depends on `shape` alone, never on a fold's values, so fronts of all folds stack.
     """
 
     stacked = True
     missing: Tensor
     embedded: Tensor
+    order: Tensor
 
     def __init__(
         self,
@@ -77,12 +79,14 @@ class TableInput(nn.Module):
         scale: nn.Module,
         numeric: int,
         *,
+        behind: Sequence[int] = (),
         onehot: Sequence[int] = (),
         embedded: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.numbers = scale
-        self.numeric = numeric
+        self.numeric = numeric - len(behind)
+        self.parted = bool(behind)
         self.known = KnownCodes(shape.levels) if shape.levels else None
         self.onehot = OneHot(shape.levels, onehot) if onehot else None
         self.indicators = len(shape.missing)
@@ -90,11 +94,15 @@ class TableInput(nn.Module):
         self.features = numeric + self.indicators + (self.onehot.features if self.onehot else 0)
         self.register_buffer("missing", torch.tensor(shape.missing, dtype=torch.int64))
         self.register_buffer("embedded", torch.tensor(embedded, dtype=torch.int64))
+        if behind:
+            order = [i for i in range(numeric) if i not in behind] + list(behind)
+            self.register_buffer("order", torch.tensor(order, dtype=torch.int64))
 
     def forward(
         self, numbers: Float[Tensor, "*member batch number"], codes: Int[Tensor, "*member batch category"]
     ) -> tuple[Float[Tensor, "*member batch feature"], Int[Tensor, "*member batch kept"]]:
-        parts = [self.numbers(numbers)]
+        scaled = self.numbers(numbers)
+        parts = [_take(scaled, self.order) if self.parted else scaled]
         if self.indicators:
             parts.append((~torch.isfinite(_take(numbers, self.missing))).to(numbers.dtype))
         if self.known is not None:
