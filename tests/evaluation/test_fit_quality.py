@@ -32,6 +32,7 @@ def test_curves_of_each_kind() -> None:
     interpolated = fit_quality(curves(saturated, 0.9 * saturated), "accuracy", band(0.9, 0.02), baseline=0.9)
     assert interpolated.quality == "good"
     assert "does not suffer" in interpolated.reason
+    assert "more rows" in interpolated.remedy
 
     falling = 0.9 * saturated - 0.3 * np.maximum(T - 0.4, 0)
     over = fit_quality(curves(saturated, falling), "accuracy", band(falling.max(), 0.02), baseline=0.8)

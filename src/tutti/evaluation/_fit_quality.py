@@ -69,7 +69,7 @@ def fit_quality(
     3. under, too small: validation is worse than the baseline by more than the noise, and training is worse
        than it, too, or no better than validation beyond the noise.
     4. good, with the remark that nothing can be learnt where neither network nor baseline leaves the trivial
-       score by more than the noise.
+       score by more than the noise, or that more rows would help where training is better than validation by more.
     """
     sign = 1 if metric_of(metric).higher_is_better else -1
     train, valid = sign * np.array(curves.train_score), sign * np.array(curves.score)
@@ -108,9 +108,11 @@ def fit_quality(
             reason=f"Nothing beats the trivial prediction beyond the noise: {facts}.",
             remedy="These features do not tell the target: look for others, or more rows, not a larger network.",
         )
-    known = " Training rows are fitted better than new ones, but validation does not suffer."
-    extra = known if gap > noise else ""
-    return FitQuality(quality="good", reason=f"Validation is at its best: {facts}.{extra}", remedy="None is needed.")
+    reason, remedy = f"Validation is at its best: {facts}.", "None is needed."
+    if gap > noise:
+        reason += " Training rows are fitted better than new ones, but validation does not suffer."
+        remedy = "None in the network; more rows would bring validation closer to training."
+    return FitQuality(quality="good", reason=reason, remedy=remedy)
 
 
 def _rising(curves: Curves, valid: np.ndarray) -> bool:
