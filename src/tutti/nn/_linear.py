@@ -28,7 +28,8 @@ def dense(
     terms = x.numel() * weight.shape[-2] // (len(weight) if stacked else 1)
     plain = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu" and not torch.compiler.is_compiling()
     if plain and not torch.is_autocast_enabled("cpu") and worthwhile(terms, stacked=stacked):
-        y: Tensor = _WideDense.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+        # oneDNN wants a stack's weights in one piece: copied here, where the backward pass finds the copy again.
+        y: Tensor = _WideDense.apply(x, weight.contiguous(), bias)  # type: ignore[no-untyped-call]
         return y
     return _dense(x, weight, bias)
 
@@ -52,7 +53,7 @@ class _WideDense(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         with onednn():
-            return _dense(x, weight.contiguous(), bias)
+            return _dense(x, weight, bias)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor) -> None:
@@ -74,8 +75,8 @@ def _to_inputs(slope: Tensor, weight: Tensor) -> Tensor:
     if weight.ndim == 2:
         return slope @ weight
     if slope.ndim == 3:
-        return torch.bmm(weight.contiguous().mT, slope.mT).mT
-    return torch.bmm(slope.flatten(1, -2), weight.contiguous()).view(*slope.shape[:-1], weight.shape[2])
+        return torch.bmm(weight.mT, slope.mT).mT
+    return torch.bmm(slope.flatten(1, -2), weight).view(*slope.shape[:-1], weight.shape[2])
 
 
 def _to_weight(slope: Tensor, x: Tensor, axes: int) -> Tensor:
