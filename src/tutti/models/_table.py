@@ -166,7 +166,8 @@ class TableModel(TableConfig):
     embedding of `embedding` values with `frequencies` frequencies of standard deviation `frequency_sd`, but of
     numbers that take two values only, which stay as scaled, behind the others.
     onehot_up_to: categories with at most so many values are one-hot, larger ones embedded.
-    noise: whether there is Gaussian noise on the scaled numbers (its strength is the setting's `noise`).
+    noise: whether there is Gaussian noise on the scaled numbers (its strength is the setting's `noise`), but for
+    those that stand behind the embedded ones.
     """
 
     scaling: str = "quantile"
