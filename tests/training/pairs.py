@@ -14,6 +14,7 @@ from tutti.models import NodeNetwork
 from tutti.optim import RULES, Constant
 from tutti.training import ExecutorName, Plan, Population, Problem, Program, Stream
 
+CPU = torch.device("cpu")
 ROWS, BATCH, TIME, WIDTH, RATES = 18, 5, 5, 4, (1e-3, 1e-2)  # odd sizes: vectors do not fit
 
 # One of each kind of state and of step, three side by side in a population: none, one average, two, a maximum; per
@@ -233,7 +234,7 @@ class Subject:
     program: Program
 
     @classmethod
-    def of(cls, case: Case, dtype: torch.dtype) -> "Subject":
+    def of(cls, case: Case, dtype: torch.dtype, device: torch.device = CPU) -> "Subject":
         layer, norm, kind, _ = case
         generator = torch.Generator().manual_seed(0)
         given = torch.randn(ROWS, *SHAPES.get(layer, (TIME, WIDTH)), generator=generator, dtype=torch.float64)
@@ -243,8 +244,8 @@ class Subject:
             given = torch.arange(ROWS)
         rows = np.arange(ROWS)
         problem = Problem(
-            inputs=(given.to(dtype) if given.is_floating_point() else given,),
-            target=torch.randn(ROWS, 2, generator=generator, dtype=torch.float64).to(dtype),
+            inputs=((given.to(dtype) if given.is_floating_point() else given).to(device),),
+            target=torch.randn(ROWS, 2, generator=generator, dtype=torch.float64).to(device, dtype),
             streams=tuple(
                 Stream(seed=3, fold=f, train=rows[rows % 3 != f], validation=rows[rows % 3 == f]) for f in range(2)
             ),

@@ -184,6 +184,7 @@ class Ladder:
             draws=trial.carried.draws,
             across=self._across(trial, settings),
             precision=trial.lowered.precision,
+            graphs=trial.graphs,
         )
         assert trial.need is not None
         free = available(trial.program.initial.device)

@@ -118,6 +118,11 @@ class Group:
         if self.mode != "vmapped":
             attach(self.body, leaves, self.buffers, self.program.aliases)
 
+    @property
+    def written(self) -> tuple[Tensor, ...]:
+        """All that a pass writes: the flat gradient, and the running buffers."""
+        return (self._gradient, *self._running.values())
+
     def gradient(
         self,
         inputs: tuple[Tensor, ...],

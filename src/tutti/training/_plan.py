@@ -40,6 +40,7 @@ class Plan:
     "fully_sharded" divides the weights as well.
     precision: what products and convolutions of the training passes are computed in; weights, their state, losses
     and evaluations are float32 either way.
+    graphs: the training passes are recorded as CUDA graphs and replayed, on a CUDA device; with the same numbers.
     """
 
     executor: ExecutorName
@@ -55,6 +56,7 @@ class Plan:
     draws: bool = False
     across: Across = "spread"
     precision: Precision = "float32"
+    graphs: bool = False
 
     def __post_init__(self) -> None:
         if self.executor not in get_args(ExecutorName):

@@ -19,6 +19,7 @@ from tutti.training._order import MASKS
 from tutti.training._plan import Plan
 from tutti.training._problem import Problem
 from tutti.training._program import WHOLE, Program
+from tutti.training._recorded import Recorded, recorder
 from tutti.training._step import Descent, Evaluate, Norm, row_norm
 
 _STATE = ("weights", "average", "running", "average_running", "counters", "alive")
@@ -102,13 +103,17 @@ class Population:
         if like.device.type == "cpu":
             keep_memory()  # large activations and states are asked for again at every step
         self._gradient = torch.zeros_like(like)
-        self._groups = self._make_groups()
+        groups = self._make_groups()
         begin = 0
-        for group in self._groups:
+        for group in groups:
             end = begin + group.members
             mine = slice(begin, end)
             group.bind(self.weights[mine], self._gradient[mine], self.running[mine], self.counters[mine])
             begin = end
+        records = recorder(like.device) if self.plan.graphs else None
+        self._groups: Sequence[Group | Recorded] = (
+            groups if records is None else [Recorded(group, records) for group in groups]
+        )
         self._rate = self._column("learning_rate")
         decay, l1 = self._column("weight_decay"), self._column("l1")
         self._decay = decay if bool(decay.any()) else None
@@ -197,7 +202,12 @@ class Population:
             self._arrange()
 
     def _pass(
-        self, group: Group, inputs: tuple[Tensor, ...], target: Tensor, row_weights: Tensor | None, keys: Tensor
+        self,
+        group: Group | Recorded,
+        inputs: tuple[Tensor, ...],
+        target: Tensor,
+        row_weights: Tensor | None,
+        keys: Tensor,
     ) -> Float[Tensor, " member"]:
         """One group's losses and gradients."""
         return group.gradient(inputs, target, row_weights, keys, self.plan.micro, self._part.start or 0)
