@@ -37,3 +37,17 @@ def test_bad_futures_are_named() -> None:
         Forecast(names=("a",), horizon=0)
     with pytest.raises(InputError, match="no future"):
         Forecast(names=("a",), horizon=2).encode(np.zeros((0, 2)))
+
+
+@pytest.mark.parametrize("value", [3.4028235677973366e38, 1e300, -1e39, np.inf, np.nan, 10**309])
+def test_futures_that_float32_does_not_hold_are_refused(value: float) -> None:
+    futures = np.array([[1.0, 2.0], [value, 3.0]], dtype=object)
+    with pytest.raises(InputError, match="futures of y"):
+        infer(futures, ["y"], "forecast")
+    with pytest.raises(InputError, match="futures"):
+        infer([value], ["y"], "forecast")
+
+
+def test_the_largest_float32_is_a_future() -> None:
+    largest = np.finfo(np.float32).max
+    assert infer([[largest, -float(largest)]], ["y"], "forecast").encode([[largest, 0.0]])[0, 0] == largest

@@ -48,8 +48,9 @@ class Forecast(Regression):
     def encode(self, values: Any) -> Float[np.ndarray, "rows out"]:
         """The futures [rows, horizon · series] as float32; windows that lie over each other are not copied."""
         try:
-            futures = np.asarray(values, dtype=np.float32)
-        except (TypeError, ValueError) as error:
+            with np.errstate(over="ignore"):  # what float32 does not hold is refused below, by its own error
+                futures = np.asarray(values, dtype=np.float32)
+        except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"The futures of {', '.join(self.names)} are no numbers: {error}.") from None
         if futures.ndim != 2 or futures.shape[1] != self.outputs:
             raise InputError(
@@ -58,6 +59,13 @@ class Forecast(Regression):
             )
         if not len(futures):
             raise InputError(f"There is no future of {', '.join(self.names)} to forecast.")
+        ends = np.array([futures.min(), futures.max()])  # a mask would be as large as all windows together
+        if not np.isfinite(ends).all():
+            raise InputError(
+                f"The futures of {', '.join(self.names)} hold missing or infinite values (beyond "
+                f"±{np.finfo(np.float32).max:.1e}).",
+                fix="Fill them in, cap them or leave those rows out.",
+            )
         return futures
 
     def labels(self, prediction: Float[np.ndarray, "rows out"]) -> Float[np.ndarray, "rows ..."]:
