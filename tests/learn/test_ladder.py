@@ -104,7 +104,16 @@ def test_a_time_too_short_for_the_recipe_shortens_it_and_says_so(pictures: Train
     choice = pictures.choose(40.0)
     assert choice.shortened
     assert 0.9 * 398 < choice.plan.horizon <= 398
-    assert "Fewer passes than the recipe's, to end in time" in pictures.lines(choice)
+    (cut,) = (notice for notice in choice.notices if notice.kind == "little-time")
+    assert cut.message.startswith("To end in time: 1 of 3 settings, one hold-out for 5 folds, fewer passes")
+    assert cut.message in pictures.lines(choice)
+
+
+def test_a_fit_that_has_the_time_for_all_of_it_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, pictures: Training
+) -> None:
+    monkeypatch.setattr("tutti.learn._bench.Bench._time", lambda *_: (0.0, 1e-6, 1e-6))
+    assert not pictures.choose(1e4).notices
 
 
 @pytest.mark.parametrize("told", [{"epochs": 60, "budget": 200}, {}])

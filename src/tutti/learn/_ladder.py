@@ -76,13 +76,35 @@ class Ladder:
         """The first step that fits in `allowance` seconds; else the last, with as many training steps as fit.
 
         Where these are too few for a race, it is a single setting with small batches. What the timing itself has
-        taken is gone from the allowance.
+        taken is gone from the allowance. What had to give way is said.
         """
+        choice = self._climbed(allowance)
+        cut = self._cut(choice)
+        return replace(choice, notices=(*choice.notices, cut)) if cut else choice
+
+    def _cut(self, choice: Choice) -> Finding | None:
+        """What the time did not allow: how much of it there is depends on how busy the machine is."""
+        settings, most = len(choice.grid.settings()), len(self.bench.grid(self._steps[0].settings).settings())
+        parts = [f"{settings} of {most} settings"] if settings < most else []
+        if choice.trial.folds < self.folds:
+            parts.append(f"one hold-out for {self.folds} folds")
+        if choice.shortened:
+            parts.append("fewer passes than the recipe's")
+        if not parts:
+            return None
+        message = f"To end in time: {', '.join(parts)}. More time (--budget 20m) or a quieter machine trains more."
+        return Finding(kind="little-time", where="search", message=message, severity="notice")
+
+    @property
+    def _steps(self) -> tuple[Step, ...]:
+        return SURE if self.bench.recipe.rate is not None else LADDER
+
+    def _climbed(self, allowance: float) -> Choice:
+        """What `choose` finds."""
         began = time.perf_counter()
         trials: dict[int, Trial] = {}
         choice: Choice | None = None
-        sure = self.bench.recipe.rate is not None
-        steps = SURE if sure else LADDER
+        sure, steps = self.bench.recipe.rate is not None, self._steps
         if sure and self.folds > 1:
             trials[1] = self.bench.trial(1, allowance)
         for step in steps:

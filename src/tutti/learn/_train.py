@@ -200,11 +200,7 @@ class Training:
             f"{self.network.description}, {self.network.weights:,} weights each; {', '.join(names)}, batch "
             f"{plan.batch_size}, up to {plan.horizon:,} steps ({_passes(epochs)}), {plan.executor}{_ways(plan)}",
         ]
-        if folds < len(self.declared.splits.folds):
-            lines.append("Too dear for all folds in the time: one hold-out fold judges the settings")
         lines += [notice.message for notice in choice.notices]
-        if choice.shortened:
-            lines.append("Fewer passes than the recipe's, to end in time")
         if choice.seconds:
             lines.append(f"Expected to take about {choice.seconds:.0f} s")
         return tuple(lines)
