@@ -97,8 +97,27 @@ def test_the_front_door_offers_what_learn_has():
     learn = import_module("tutti.learn")
     for name in ("fit", "load", "TuttiClassifier", "TuttiRegressor"):
         assert getattr(tutti, name) is getattr(learn, name)
-    with pytest.raises(AttributeError, match="it has TuttiClassifier"):
+    with pytest.raises(AttributeError, match="Did you mean 'fit'"):
         _ = tutti.fitt
+    with pytest.raises(AttributeError, match="Did you mean 'models'"):
+        _ = tutti.model
+    with pytest.raises(AttributeError, match=r"it has TuttiClassifier, .*, fit, inspection, .*, training"):
+        _ = tutti.zzz
+
+
+def test_every_room_is_there_when_it_is_asked_for():
+    """In a process of its own: here other tests have imported the rooms."""
+    offered = sorted(set(ROOMS) - {"cli"})  # the command line is no part of what Python is offered
+    code = (
+        "import tutti\n"
+        f"missing = [name for name in {offered} if name not in dir(tutti)]\n"
+        "assert not missing, missing\n"
+        "print(tutti.models.InceptionTime, tutti.lab.palindrome, tutti.metrics.conformal_band)\n"
+        f"print(*[getattr(tutti, name).__name__ for name in {offered}])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].split() == [f"tutti.{name}" for name in offered]
 
 
 def test_every_dependency_is_pinned_in_the_tested_set():

@@ -14,8 +14,44 @@ _HOMES = {
     "TuttiClassifier": "tutti.learn",
     "TuttiRegressor": "tutti.learn",
 }
+_ROOMS = (
+    "core",
+    "data",
+    "evaluation",
+    "inspection",
+    "lab",
+    "learn",
+    "metrics",
+    "models",
+    "nn",
+    "optim",
+    "predictor",
+    "report",
+    "runs",
+    "search",
+    "tasks",
+    "testing",
+    "training",
+)
 
 if TYPE_CHECKING:
+    from tutti import core as core
+    from tutti import data as data
+    from tutti import evaluation as evaluation
+    from tutti import inspection as inspection
+    from tutti import lab as lab
+    from tutti import learn as learn
+    from tutti import metrics as metrics
+    from tutti import models as models
+    from tutti import nn as nn
+    from tutti import optim as optim
+    from tutti import predictor as predictor
+    from tutti import report as report
+    from tutti import runs as runs
+    from tutti import search as search
+    from tutti import tasks as tasks
+    from tutti import testing as testing
+    from tutti import training as training
     from tutti.learn import TuttiClassifier as TuttiClassifier
     from tutti.learn import TuttiRegressor as TuttiRegressor
     from tutti.learn import fit as fit
@@ -23,12 +59,20 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        from importlib import import_module
+    """What `learn` offers to all, and the rooms (tutti.models, tutti.metrics, …), imported at the first use."""
+    from importlib import import_module
 
+    if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"tutti has no attribute {name!r}; it has {', '.join(sorted(_HOMES))}")
+    if name in _ROOMS:
+        return import_module(f"tutti.{name}")
+    from difflib import get_close_matches
+
+    offered = sorted((*_HOMES, *_ROOMS))
+    close = get_close_matches(name, offered, n=1)
+    told = f"Did you mean {close[0]!r}?" if close else f"it has {', '.join(offered)}"
+    raise AttributeError(f"tutti has no attribute {name!r}; {told}", name=name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted((*__all__, *_ROOMS))
