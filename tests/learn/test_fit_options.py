@@ -137,8 +137,12 @@ def test_a_network_of_your_own_trains_and_loads(how: str, cheap: dict[str, Any],
     np.testing.assert_array_equal(tutti.load("run", model=given).predict_raw(x), model.predict_raw(x))
     with pytest.raises(InputError, match=r"network of your own.*tutti\.load\(folder, model="):
         tutti.load("run")
-    with pytest.raises(InputError, match="do not fit the network"):
+    with pytest.raises(InputError, match=r"not the one saved in run: '\(module\): Linear.*was"):
         tutti.load("run", model=lambda features, outputs: nn.Linear(features, outputs))
+    with pytest.raises(
+        InputError, match=r"'\(1\): ReLU\(\)' stands where '\(1\): Tanh\(\)' was"
+    ):  # of the same shapes
+        tutti.load("run", model=nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1)))
 
 
 def test_a_model_function_must_return_a_module(wine: pd.DataFrame, cheap: dict[str, Any]) -> None:

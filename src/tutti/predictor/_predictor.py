@@ -1,7 +1,9 @@
 """The predictor: what a fit leaves behind, an ensemble of networks that turns features into predictions."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -92,6 +94,8 @@ class Predictor:
         shape = self.shape.to_json()
         description = {"model": dict(self.model), "shape": shape, "networks": len(self.networks)}
         description["temperature"] = self.temperature
+        if self.model["name"] == CUSTOM:
+            description["layers"] = _layers(self.networks[0])
         run.write_json("model.json", {**description, "task": self.task.to_json()})
 
     @classmethod
@@ -113,6 +117,7 @@ class Predictor:
         networks, affines = [], []
         for i in range(description["networks"]):
             network = build(shape, task.outputs)
+            _compare(network, description.get("layers"), str(run.folder))
             head = f"{i}.network."
             own = {k.removeprefix(head): v for k, v in tensors.items() if k.startswith(head)}
             _load(network, own, str(run.folder))
@@ -127,6 +132,24 @@ class Predictor:
             affines=tuple(affines),
             temperature=float(description["temperature"]),
         )
+
+
+def _layers(network: nn.Module) -> list[str]:
+    """A network of the user's in print, a line each: its layers and their options, without addresses in memory."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(network)).splitlines()
+
+
+def _compare(network: nn.Module, saved: Sequence[str] | None, where: str) -> None:
+    """Raises where a network's layers are not those that were saved (weights of other layers may have the same
+    shapes)."""
+    given = _layers(network)
+    if saved is None or given == list(saved):
+        return
+    was, now = next((a, b) for a, b in zip_longest(saved, given, fillvalue="nothing") if a != b)
+    raise InputError(
+        f"The network given is not the one saved in {where}: {now.strip()!r} stands where {was.strip()!r} was.",
+        fix="Pass the function or module that was fitted.",
+    )
 
 
 def _some(x: Array | Rows, first: int, last: int) -> Tensor:
