@@ -131,13 +131,29 @@ def test_molecules(shared_data: Path) -> None:
     sample = _sample(table)
     assert len(sample) == 1128
     assert table.group is not None
-    assert table.group[2] == "acyclic"
+    assert table.group[2] == "CCCC(C)CCCC(C)C"  # citral: no ring, so its skeleton, without bonds' orders and elements
     assert sample.smiles is not None
     benzene = data.encode(table.schema, {"smiles": ["c1ccccc1", "CC"]}, reading=reading)
     small = _sample(benzene)
     assert small.counts.tolist() == [[6, 12], [2, 2]]
     assert small.example(0)["labels"] == ["C"] * 6
     assert small.shape == sample.shape or small.shape.levels == sample.shape.levels
+
+
+def test_molecules_without_a_ring_share_no_scaffold(shared_data: Path) -> None:
+    """As one group they would be 317 of 1,128 molecules, and one fold's validation nothing else."""
+    smiles = ["CCCCl", "CCC=O", "CC(C)O", "[Na+].[Cl-]", "FS(F)(F)(F)(F)F", "c1ccccc1CC", "Clc1ccccc1"]
+    source = {"smiles": smiles, "y": [float(i) for i in range(7)]}
+    table = data.read(source, target="y", group="scaffold", reading=Reading(smiles="smiles"))
+    assert table.group is not None
+    assert table.group.tolist() == ["CCCC", "CCCC", "CC(C)C", "C.C", "CC(C)(C)(C)(C)C", "c1ccccc1", "c1ccccc1"]
+    source = shared_data / "molecules" / "delaney-processed.csv"
+    target = "measured log solubility in mols per litre"
+    table = data.read(source, target=target, group="scaffold", reading=Reading(smiles="smiles"))
+    assert table.group is not None
+    names, counts = np.unique(table.group.astype(str), return_counts=True)
+    assert names[counts.argmax()] == "c1ccccc1"
+    assert counts[["1" not in name for name in names]].max() == 22
 
 
 @pytest.mark.parametrize(

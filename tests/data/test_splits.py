@@ -245,7 +245,30 @@ def test_entities_that_the_test_takes_shrink_the_folds():
     groups = np.repeat(np.arange(5), 10)
     splits, findings = declare_splits(50, groups=groups)
     assert len(splits.folds) == 4
-    assert kinds(findings) == ["folds-shrunk"]
+    assert kinds(findings) == ["folds-shrunk", "one-group"]
+
+
+def test_the_first_fold_is_not_one_group_where_others_hold_many():
+    """One group of a third of the rows fills a fold; a hold-out of it alone would have no interval."""
+    groups = np.repeat(np.arange(61), [30] + [1] * 60)
+    target = np.arange(90) % 2
+    for asked in ({}, {"target": target}, {"folds": 1}, {"time": np.arange(90), "kind": "group-time"}):
+        for seed in SEEDS[:3]:
+            splits, findings = declare_splits(90, groups=groups, seed=seed, **asked)
+            (held,) = splits.judging(1)
+            assert len(np.unique(groups[held.validation])) > 1
+            assert "one-group" not in kinds(findings)
+    five = declare_splits(90, groups=groups, test_size=0.0)[0].folds
+    rows = np.concatenate([fold.validation for fold in five])
+    np.testing.assert_array_equal(np.sort(rows), np.arange(90), err_msg="folds change places, no rows")
+
+
+def test_a_test_or_a_hold_out_of_one_group_is_said():
+    groups = np.repeat(np.arange(4), 10)
+    _, findings = declare_splits(40, groups=groups, folds=1)
+    assert [f.where for f in findings if f.kind == "one-group"] == ["test", "fold 0"]
+    _, findings = declare_splits(40, groups=groups, test_rows=np.arange(20), folds=2)
+    assert "one-group" not in kinds(findings)  # two folds of one group each are judged together
 
 
 def test_rows_without_a_group_are_groups_of_their_own():

@@ -29,6 +29,7 @@ from tutti.data._series import Series as Series
 from tutti.data._sets import Sets as Sets
 from tutti.data._signals import Signals as Signals
 from tutti.data._splits import declare_splits as declare_splits
+from tutti.data._splits import one_group as one_group
 from tutti.data._splits import warn_shuffled_time as warn_shuffled_time
 from tutti.data._table import Table as Table
 from tutti.data._texts import Texts as Texts

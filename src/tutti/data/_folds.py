@@ -135,7 +135,20 @@ def _entity_parts(asked: Declaration, pool: Rows) -> list[Rows]:
         parts = _by_group_and_class(asked.folds, shuffle=True, random_state=asked.seed).split(pool, strata, groups)
     else:
         parts = _by_group(asked.folds).split(pool, groups=groups)
-    return [pool[judged] for _, judged in parts]
+    return _varied_first([pool[judged] for _, judged in parts], asked.groups)
+
+
+def _varied_first(parts: list[Rows], groups: Int[np.ndarray, " rows"]) -> list[Rows]:
+    """The part of most entities first, where the first has half as many or fewer.
+
+    A group with a fold's share of the rows is a fold by itself, and the first fold is the one that judges where
+    there is time for no more: what one group says has no interval.
+    """
+    counts = [len(np.unique(groups[part])) for part in parts]
+    most = counts.index(max(counts))
+    if 2 * counts[0] > counts[most]:
+        return parts
+    return [parts[most], *parts[:most], *parts[most + 1 :]]
 
 
 def _entity_folds(asked: Declaration, pool: Rows) -> Iterator[Fold]:

@@ -25,7 +25,8 @@ class GraphReader:
 
     - A folder of TU Dortmund's text files (NAME_A.txt, NAME_graph_indicator.txt, …), or the one-file form
       NAME.txt: per graph "nodes label", then per node "tag degree neighbours…". The target is "label".
-    - A table with a column of molecules, `smiles`. A column "scaffold" (Bemis & Murcko) is there for groups.
+    - A table with a column of molecules, `smiles`. A column "scaffold" (Bemis & Murcko) is there for groups;
+      of molecules without a ring it is the carbon skeleton.
     - A list (or data set) of torch-geometric Data, or of dicts {"x": [node, feature], "edge_index": [2, edge],
       "edge_attr": [edge, feature], "y": …}: further single values, or arrays of one, become columns.
 

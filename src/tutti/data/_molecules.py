@@ -65,11 +65,27 @@ def element(number: int) -> str:
 
 
 def scaffold(molecule: Any) -> str:
-    """The rings and what links them (Bemis & Murcko 1996), as SMILES; "acyclic" without a ring."""
+    """The rings and what links them (Bemis & Murcko 1996), as SMILES; without a ring the skeleton.
+
+    Molecules without a ring have no scaffold in common: as one group they are a third of a usual collection. Theirs
+    are kept together by the skeleton, all of whose atoms count as carbon and all bonds as single, as in the paper's
+    graph frameworks: propanal and chloropropane are "CCCC", 2-propanol "CC(C)C".
+    """
     from rdkit.Chem.Scaffolds import MurckoScaffold
 
     rings = MurckoScaffold.MurckoScaffoldSmiles(mol=molecule, includeChirality=False)  # type: ignore[no-untyped-call]
-    return str(rings) or "acyclic"
+    return str(rings) or _skeleton(molecule)
+
+
+def _skeleton(molecule: Any) -> str:
+    """Which atom is bound to which, drawn in carbon; not checked for valence, as sulfur may have six neighbours."""
+    chem = _chem()
+    drawn = chem.RWMol()
+    for _ in molecule.GetAtoms():
+        drawn.AddAtom(chem.Atom("C"))
+    for bond in molecule.GetBonds():
+        drawn.AddBond(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), chem.BondType.SINGLE)
+    return str(chem.MolToSmiles(drawn))
 
 
 def fingerprints(molecules: Sequence[Any]) -> UInt8[np.ndarray, "rows bit"]:

@@ -69,7 +69,9 @@ def declare_splits(
     number) or a duration purged before validation and before test. duplicates: ids from `duplicate_groups`.
 
     *Entities.* Of 20 draws the first is taken whose test holds 0.5 to 1.5 times the wished share of rows and where
-    no class is missing on a side; else the nearest to that. *Time.* Rows of one stamp never stand on two sides: the
+    no class is missing on a side; else the nearest to that. The fold of most entities comes first where the first
+    would have half as many or fewer, so that a single hold-out has an interval. `one-group`: a warning where the
+    test, or a single fold, is of one entity all the same. *Time.* Rows of one stamp never stand on two sides: the
     boundaries move to the nearest edge of a stamp. *Entities and time.* `test_size` is the share of both: the test
     holds the rows of the drawn entities in the last part of time. Each fold validates on its entities in the last
     third of the training time and trains on the other entities before. Rows that fit neither side are purged.
@@ -123,7 +125,25 @@ def declare_splits(
         hold_out=lean_hold_out(asked, pool) if isinstance(folds, int) and number > 1 else None,
     )
     _find_absent_classes(asked, splits)
+    asked.findings += one_group(splits, "test", test)
+    if len(made) == 1:
+        asked.findings += one_group(splits, "fold 0", made[0].validation)
     return splits, asked.findings
+
+
+def one_group(splits: Splits, where: str, judged: Rows) -> list[Finding]:
+    """A warning where rows that judge by themselves are all of one group; [] else."""
+    if splits.unit != "group" or len(np.unique(splits.units[judged])) != 1:
+        return []
+    message = (
+        f"The {len(judged):,} rows that judge ({where}) are of a single group: how scores differ from group to group "
+        "cannot be seen, and the interval holds every score. "
+    )
+    if where == "test":
+        message += "Hold out more groups (a larger --test-size, or a test of your own)."
+    else:
+        message += "Train all folds (more --budget, --folds 5), or group by another column."
+    return [Finding(kind="one-group", where=where, message=message)]
 
 
 def warn_shuffled_time(schema: Schema, splits: Splits) -> list[Finding]:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from tutti.core import Finding, Observer
-from tutti.data import looked_at, record_look, repeated_looks
+from tutti.data import looked_at, one_group, record_look, repeated_looks
 from tutti.evaluation import (
     Baseline,
     Curves,
@@ -99,7 +99,7 @@ def assess(
     """Judges the predictor on rows that took no part in choosing it, or, without such rows, out of fold."""
     judged = _judged(declared, outcome)
     looks, looked = _looks(declared, run)
-    findings = [*declared.findings, *outcome.notices, *_divergence(outcome), *looked]
+    findings = [*declared.findings, *outcome.notices, *_divergence(outcome), *_narrow(declared, outcome), *looked]
     quoted = _score(declared, judged, declared.metric)
     differences = [_difference(declared, judged, b) for b in baselines]
     searched = _optimism(declared, outcome)
@@ -226,6 +226,14 @@ def _divergence(outcome: Outcome) -> list[Finding]:
             severity="notice",
         )
     ]
+
+
+def _narrow(declared: Declared, outcome: Outcome) -> list[Finding]:
+    """A warning where one hold-out took the place of all folds, and all its rows are of one group."""
+    splits = declared.splits
+    if outcome.folds == len(splits.folds):
+        return []
+    return one_group(splits, "hold-out", splits.judging(outcome.folds)[0].validation) if outcome.folds == 1 else []
 
 
 def _looks(declared: Declared, run: Run | None) -> tuple[int, list[Finding]]:
