@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from torch import Tensor, nn
 
 import tutti
@@ -41,6 +42,33 @@ class Squeezed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.last(x).squeeze(-1)
+
+
+class Turning(nn.Module):
+    """Holds complex numbers."""
+
+    def __init__(self, features: int, outputs: int) -> None:
+        super().__init__()
+        self.turn = nn.Parameter(torch.randn(features, outputs, dtype=torch.complex64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.to(self.turn.dtype) @ self.turn).real
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (
+            lambda _, outputs: nn.LazyLinear(outputs),
+            r"sizes of body.module.weight, body.module.bias are not known yet",
+        ),
+        (nn.LazyLinear(1), r"Give them: nn.Linear\(8, 3\) in place of nn.LazyLinear"),
+        (Turning, r"parameter body.module.turn holds complex64 numbers.*view_as_real"),
+    ],
+)
+def test_parameters_that_no_member_can_have_are_told(model: Any, said: str, table: pd.DataFrame, cheap: dict) -> None:
+    with pytest.raises(InputError, match=said):
+        tutti.fit(table, target="up", model=model, **cheap)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ROWS = 24
 _FLOATS = re.compile(r"(\d+(x\d+)*)")
-_OTHERS = re.compile(r"(int(?P<below>\d+)|length|mask):(?P<shape>\d+(x\d+)*)")
+_OTHERS = re.compile(r"(int(?P<below>\d+)|length|mask|padding):(?P<shape>\d+(x\d+)*)")
 
 
 def check(
@@ -28,7 +28,8 @@ def check(
             "--input",
             "-i",
             help="One row of each input of forward: 3x32x32 (numbers), int1000:20 (20 codes below 1000), length:20 "
-            "(1 to 20), mask:20. Repeat for each input.",
+            "(1 to 20), mask:20 (True where a place is real), padding:20 (True where it is not, as torch's "
+            "key_padding_mask has it). Repeat for each input.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random rows and weights.")] = 0,
@@ -84,13 +85,16 @@ def _rows(given: str) -> "Tensor":
     if found is None:
         raise InputError(
             f"--input is {given!r}; expected the shape of one row.",
-            fix="For example: 3x32x32, int1000:20, length:20 or mask:20.",
+            fix="For example: 3x32x32, int1000:20, length:20, mask:20 or padding:20.",
         )
     shape = _shape(found["shape"])
     if given.startswith("int"):
         return torch.randint(int(found["below"]), (ROWS, *shape))
     lengths = torch.arange(ROWS) % shape[0] + 1
-    return lengths if given.startswith("length") else torch.arange(shape[0]) < lengths[:, None]
+    if given.startswith("length"):
+        return lengths
+    real = torch.arange(shape[0]) < lengths[:, None]
+    return real if given.startswith("mask") else ~real
 
 
 def _shape(given: str) -> list[int]:
@@ -99,23 +103,15 @@ def _shape(given: str) -> list[int]:
 
 def _model(file: str, features: int) -> "nn.Module | Callable[[], nn.Module]":
     """The model of a file: the one that is named, else the only one there is."""
-    from torch import nn
-
     from tutti.core import InputError, unknown
 
     path, colon, name = file.rpartition(":")
     path, name = (path, name) if colon and path.endswith(".py") else (file, "")
     module = _load(Path(path))
-    own = {k: v for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__ or k == "model"}
-    found = {
-        k: v
-        for k, v in own.items()
-        if isinstance(v, nn.Module)
-        or (isinstance(v, type) and issubclass(v, nn.Module))
-        or (callable(v) and not isinstance(v, type) and k in ("model", name))
-    }
+    found, others = _found(module, name)
     if name and name not in found:
-        raise unknown(f"model of {path}", name, found)
+        raise unknown(f"model of {path}", name, [*found, *others])
+    found = found or others
     if not name and "model" in found:
         name = "model"
     if not name and len(found) != 1:
@@ -126,16 +122,42 @@ def _model(file: str, features: int) -> "nn.Module | Callable[[], nn.Module]":
     return _built(found[name] if name else next(iter(found.values())), features)
 
 
+def _found(module: "ModuleType", name: str) -> "tuple[dict[str, Any], dict[str, nn.Module]]":
+    """What a file holds by name: models (the one that is named, and those written in it), and further instances, of
+    torch's own classes say. These count where there is nothing else: a loss of torch beside a class is no model."""
+    from torch import nn
+
+    every = vars(module)
+    own = {k: v for k, v in every.items() if k in ("model", name) or getattr(v, "__module__", "") == module.__name__}
+    models = {
+        k: v
+        for k, v in own.items()
+        if isinstance(v, nn.Module)
+        or (isinstance(v, type) and issubclass(v, nn.Module))
+        or (callable(v) and not isinstance(v, type) and k in ("model", name))
+    }
+    return models, {k: v for k, v in every.items() if isinstance(v, nn.Module) and k not in models}
+
+
 def _built(found: Any, features: int) -> "nn.Module | Callable[[], nn.Module]":
     """A module as it is; a class or function, of no arguments or of (features, outputs) as `fit` takes it."""
     import inspect
 
     from torch import nn
 
+    from tutti.core import InputError
+
     if isinstance(found, nn.Module):
         return found
-    needed = [p for p in inspect.signature(found).parameters.values() if p.default is p.empty]
-    maker: Callable[[], nn.Module] = (lambda: found(features, 3)) if len(needed) == 2 else found
+    given = [p for p in inspect.signature(found).parameters.values() if p.default is p.empty]
+    needed = [p for p in given if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if len(needed) not in (0, 2) or any(p.kind == p.KEYWORD_ONLY for p in needed):
+        name, names = getattr(found, "__name__", "The model"), ", ".join(p.name for p in needed)
+        raise InputError(
+            f"{name} takes {names}; expected none, or (features, outputs).",
+            fix="Make the model in the file: model = Net(…), or def model(): return Net(…)",
+        )
+    maker: Callable[[], nn.Module] = (lambda: found(features, 3)) if needed else found
     return maker
 
 

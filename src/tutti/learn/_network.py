@@ -17,6 +17,7 @@ from tutti.learn._recipe import Recipe
 from tutti.models import custom_network
 from tutti.predictor import CUSTOM
 from tutti.tasks import Task
+from tutti.training import check_parameters
 
 _LAYER = {"activity_l1": "activity", "activity_l2": "activity"}  # a model's option by the hyper-parameter it serves
 
@@ -98,12 +99,14 @@ def custom_build(given: Any, shape: Shape, outputs: int) -> Callable[[], nn.Modu
 
 @torch.no_grad()
 def _probe(build: Callable[[], nn.Module], table: Table, task: Task) -> None:
-    """Raises InputError, with both shapes, where a network's answer on some rows is not what the task needs."""
+    """Raises InputError where no member can be made of a network, and where its answer on some rows is not what the
+    task needs: with both shapes."""
     rows = min(3, table.rows)
     few = table.take(np.arange(rows))
     inputs = [x if isinstance(x, torch.Tensor) else x.read(np.arange(rows)) for x in few.inputs()]
     with torch.random.fork_rng(devices=[]):
         network = build().eval()
+        check_parameters(network)
         table.equip(network)
         try:
             output = network(*inputs)

@@ -28,23 +28,30 @@ def check_model(model: nn.Module | Callable[[], nn.Module], inputs: Sequence[Ten
     resume = uninterrupted        saved in the middle and restored into a new population, every bit
     accumulation = big batch      batches in two parts against batches in one
     rows do not see each other    in evaluation, a row on its own against the same row in its batch
-    padding changes nothing       where forward takes `lengths` or `mask`: other numbers behind the end of a row
+    padding changes nothing       where forward takes `lengths`, `mask` (True = real) or torch's `key_padding_mask`
+                                  (True = padding): other numbers behind the end of a row
     evaluation repeats itself     twice the same rows in evaluation; says what training does differently
+
+    Accumulation says nothing about a model that takes statistics over its batch, or whose buffers training moves.
     """
     if not inputs or len({len(x) for x in inputs}) != 1 or len(inputs[0]) < 12:
         raise InputError("The laws are measured on 12 rows or more, as many in every input.")
-    subject = Subject.of(model, inputs)
-    carried = carry(subject.population("looped").program)
-    return [
-        _stacked(subject, carried.executor, carried.notice.message if carried.notice else "", carried.draws),
-        _neighbours(subject, carried.executor, carried.draws),
-        _same_seed(subject, carried.executor, carried.draws),
-        _resume(subject, carried.executor, carried.draws),
-        _accumulation(subject, carried.executor, carried.draws),
-        _rows_alone(subject),
-        _padding(subject),
-        _evaluation(subject),
-    ]
+    with torch.random.fork_rng(devices=[]):
+        subject = Subject.of(model, inputs)
+        padded = _padded(subject)
+        carried = carry(subject.population("looped").program)
+        apart, why = _repeated(subject)
+        resumed = _resume(subject, carried.executor, carried.draws)
+        return [
+            _stacked(subject, carried.executor, carried.notice.message if carried.notice else "", carried.draws),
+            _neighbours(subject, carried.executor, carried.draws),
+            _same_seed(subject, carried.executor, carried.draws),
+            resumed,
+            _accumulation(subject, carried.executor, carried.draws, resumed.status == "kept"),
+            _rows_alone(subject, why),
+            _padding(subject, padded, why),
+            _evaluation(subject, apart, why),
+        ]
 
 
 def _stacked(subject: Subject, executor: ExecutorName, why: str, draws: bool) -> Law:
@@ -97,7 +104,7 @@ def _resume(subject: Subject, executor: ExecutorName, draws: bool) -> Law:
     return measured("resume = uninterrupted", error, 0.0, f"Saved after {STEPS} of {2 * STEPS} steps.", remedy)
 
 
-def _accumulation(subject: Subject, executor: ExecutorName, draws: bool) -> Law:
+def _accumulation(subject: Subject, executor: ExecutorName, draws: bool, resumes: bool) -> Law:
     name = "accumulation = big batch"
     layer = statistics_of(subject.build())
     if layer is not None:
@@ -108,60 +115,120 @@ def _accumulation(subject: Subject, executor: ExecutorName, draws: bool) -> Law:
     whole.run(STEPS)
     parts.run(STEPS)
     error = relative(parts.weights, whole.weights)
+    if not error <= DRIFT and (moved := _moved_in_training(subject)):
+        why = f"Every pass in training moves {', '.join(moved)}, and a batch in two parts takes two passes."
+        return inapplicable(name, f"{why} `batch_statistics = True` in its class keeps its batches whole.")
     remedy = "Its rows see each other in training, or its loss is no mean over rows."
+    if not resumes:
+        remedy = "It has state of its own, and a batch in two parts calls it twice."
     return measured(name, error, DRIFT, f"{STEPS} steps with batches in two parts.", remedy)
 
 
 @torch.no_grad()
-def _rows_alone(subject: Subject) -> Law:
+def _moved_in_training(subject: Subject) -> list[str]:
+    """The buffers that a pass in training mode changes."""
+    model = subject.build().train()
+    before = _state(model)
+    model(*subject.inputs)
+    return _changed(model, before)
+
+
+def _state(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of a model's parameters and buffers, those that are not saved included."""
+    named = dict(model.named_parameters()) | dict(model.named_buffers())
+    return {name: value.detach().clone() for name, value in named.items()}
+
+
+def _changed(model: nn.Module, before: dict[str, Tensor]) -> list[str]:
+    now = _state(model)
+    return [k for k, v in before.items() if not torch.equal(torch.nan_to_num(now[k]), torch.nan_to_num(v))]
+
+
+@torch.no_grad()
+def _rows_alone(subject: Subject, why: str) -> Law:
     model = subject.build().eval()
     together = model(*subject.inputs)
     alone = torch.cat([model(*(x[i : i + 1] for x in subject.inputs)) for i in range(4)])
     note = "Four rows on their own and in their batch, in evaluation."
-    return measured(
-        "rows do not see each other", relative(alone, together[:4]), 1e-9, note, "Its answer depends on the batch."
-    )
+    remedy = why or "Its answer depends on the batch."
+    return measured("rows do not see each other", relative(alone, together[:4]), 1e-9, note, remedy)
+
+
+def _padded(subject: Subject) -> Tensor | None:
+    """[rows, time], True where a place of a row is real, by the lengths or the mask that forward takes; None where it
+    takes neither. A mask is True where a place is real, torch's key_padding_mask where it is not."""
+    sequence, names = subject.inputs[0], list(inspect.signature(subject.build().forward).parameters)
+    given = dict(zip(names, subject.inputs, strict=False))
+    torchs = [name for name in given if name.endswith("key_padding_mask")]
+    name = next(iter([*torchs, *(n for n in given if n in ("lengths", "length", "mask", "padding"))]), None)
+    if name is None or sequence.ndim < 2:
+        return None
+    told, count = given[name], sequence.shape[1]
+    if told.numel() == len(told):
+        real = torch.arange(count) < told.reshape(-1, 1)
+    elif told.shape != sequence.shape[:2]:
+        return None
+    else:  # a mask of numbers for torch is added to the scores: −∞ for padding
+        real = told == 0 if name in torchs else told != 0
+    empty = int((~real.any(1)).sum())
+    if empty:
+        kind = "True where there is padding" if name in torchs else "True where a place is real"
+        raise InputError(
+            f"{name} leaves {empty} rows without one real place; it is {kind}.",
+            fix=f"Describe it as --input {'padding' if name in torchs else 'mask'}:{count}",
+        )
+    return real
 
 
 @torch.no_grad()
-def _padding(subject: Subject) -> Law:
-    """Numbers behind a row's length, or where its mask is False, are replaced by others."""
+def _padding(subject: Subject, real: Tensor | None, why: str) -> Law:
+    """Numbers behind a row's length, or where its mask says padding, are replaced by others."""
     name, model = "padding changes nothing", subject.build().eval()
-    names = list(inspect.signature(model.forward).parameters)
-    place = next((i for i, n in enumerate(names) if n in ("lengths", "length", "mask", "padding")), None)
-    sequence = subject.inputs[0]
-    if place is None or place >= len(subject.inputs) or sequence.ndim < 2:
+    if real is None:
         return inapplicable(name, "Its forward takes neither lengths nor a mask.")
-    told = subject.inputs[place]
-    count = sequence.shape[1]
-    real = told if told.dtype == torch.bool else torch.arange(count) < told.reshape(-1, 1)
     if bool(real.all()):
         return inapplicable(name, "No row given is shorter than the longest.")
+    sequence = subject.inputs[0]
     behind = (~real).view(*real.shape, *[1] * (sequence.ndim - 2)).expand_as(sequence)
     other = torch.flip(sequence, (0,)) if not sequence.is_floating_point() else sequence * -3 + 7
     changed = torch.where(behind, other, sequence)
     before, after = model(*subject.inputs), model(changed, *subject.inputs[1:])
-    if after.ndim > 2 and after.shape[1] == count:  # an answer for each place: those behind the end are nobody's
+    if (
+        after.ndim > 2 and after.shape[1] == real.shape[1]
+    ):  # an answer for each place: those behind the end are nobody's
         before, after = before[real], after[real]
-    return measured(
-        name, relative(after, before), 0.0, "Other numbers behind the ends of the rows.", "Padding is read."
-    )
+    note = "Other numbers behind the ends of the rows."
+    return measured(name, relative(after, before), 0.0, note, why or "Padding is read.")
 
 
 @torch.no_grad()
-def _evaluation(subject: Subject) -> Law:
+def _repeated(subject: Subject) -> tuple[float, str]:
+    """How far apart two equal calls in evaluation are, and why; (0, "") where they are equal."""
     model = subject.build().eval()
-    state = {k: v.clone() for k, v in model.state_dict().items()}
-    one, two = model(*subject.inputs), model(*subject.inputs)
-    changed = [k for k, v in model.state_dict().items() if not torch.equal(v, state[k])]
-    error = max(relative(one, two), float("inf") if changed else 0.0)
-    torch.manual_seed(0)
-    trained = subject.build().train()(*subject.inputs)
-    apart = relative(trained, one)
+    before = _state(model)
+    error = relative(model(*subject.inputs), model(*subject.inputs))
+    if changed := _changed(model, before):
+        return float("inf"), f"Evaluation changes {', '.join(changed)}."
+    if error == 0:
+        return 0.0, ""
+    seeded = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        seeded.append(model(*subject.inputs))
+    if relative(*seeded) == 0:
+        return error, "It draws random numbers in evaluation."
+    found = "Its answers differ between two equal calls, under one seed of torch too"
+    return error, f"{found}: it has state of its own (an attribute that forward changes, say)."
+
+
+@torch.no_grad()
+def _evaluation(subject: Subject, error: float, why: str) -> Law:
+    model = subject.build().eval()  # one network for both: each build may draw other weights
+    evaluated = model(*subject.inputs)
+    apart = relative(model.train()(*subject.inputs), evaluated)
     note = (
         "Training answers the same."
         if apart == 0
         else f"In training its answers differ by {apart:.2g} of the largest."
     )
-    remedy = f"Evaluation changes {', '.join(changed)}." if changed else "It draws random numbers in evaluation."
-    return measured("evaluation repeats itself", error, 0.0, note, remedy)
+    return measured("evaluation repeats itself", error, 0.0, note, why)

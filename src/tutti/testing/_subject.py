@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tutti.core import InputError, Setting
 from tutti.optim import AdamW, Constant
-from tutti.training import ExecutorName, Plan, Population, Problem, Stream
+from tutti.training import ExecutorName, Plan, Population, Problem, Stream, check_parameters
 
 BATCH = 16
 SETTINGS = tuple(Setting(learning_rate=r, weight_decay=0.01, dropout=0.2) for r in (1e-4, 3e-4, 1e-3))
@@ -31,7 +31,7 @@ class Subject:
         """A subject from a module (copied) or a function that makes one. Floating-point inputs become float64."""
 
         def build() -> nn.Module:
-            made = copy.deepcopy(model) if isinstance(model, nn.Module) else model()
+            made = copy.deepcopy(model) if isinstance(model, nn.Module) else _made(model)
             if not isinstance(made, nn.Module):
                 raise InputError(
                     f"The function returned a {type(made).__name__}; expected a torch.nn.Module.",
@@ -40,7 +40,9 @@ class Subject:
             return made.double()
 
         given = tuple(x.double() if x.is_floating_point() else x for x in inputs)
-        output = _answer(build().eval(), given)
+        first = build().eval()
+        check_parameters(first)
+        output = _answer(first, given)
         generator = torch.Generator().manual_seed(0)
         target = torch.randn(output.shape, generator=generator, dtype=torch.float64)
         return cls(build=build, inputs=given, target=target)
@@ -76,6 +78,19 @@ class Subject:
             executor=executor, horizon=50, segment=10, batch_size=min(BATCH, self.rows // 2), micro=micro, draws=draws
         )
         return Population(problem, settings, plan, AdamW(), Constant())
+
+
+def _made(model: Callable[[], nn.Module]) -> nn.Module:
+    """What the user's own function or class makes; an error in it is the user's to mend, and is told as it is."""
+    try:
+        return model()
+    except InputError:
+        raise
+    except Exception as error:
+        name = getattr(model, "__name__", "")
+        raise InputError(
+            f"The model {name} cannot be built: {type(error).__name__}: {error}".replace("  ", " ")
+        ) from error
 
 
 def _row_loss(output: Tensor, target: Tensor, axes: int) -> Tensor:

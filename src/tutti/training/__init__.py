@@ -12,6 +12,7 @@ from tutti.training._memory import available as available
 from tutti.training._memory import batch_statistics as batch_statistics
 from tutti.training._memory import fit_memory as fit_memory
 from tutti.training._memory import measure as measure
+from tutti.training._parameters import check_parameters as check_parameters
 from tutti.training._plan import Across as Across
 from tutti.training._plan import ExecutorName as ExecutorName
 from tutti.training._plan import Plan as Plan
