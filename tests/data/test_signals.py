@@ -214,6 +214,36 @@ def test_what_is_no_signal_is_refused(source: Any, told: str) -> None:
         data.read(source, reading=AS_SIGNALS)
 
 
+@pytest.mark.parametrize("shape", [(60, 40, 1), (60, 100, 3), (60, 61, 15), (60, 2, 1)])
+def test_times_in_the_middle_are_not_taken_for_channels(shape: tuple[int, int, int]) -> None:
+    x, y = np.random.default_rng(0).normal(size=shape), np.arange(60) / 7
+    for source in ((x, y), (torch.from_numpy(x), y), x):
+        with pytest.raises(InputError, match=rf"{shape[1]} channels and {shape[2]} sample.*swapaxes\(1, 2\)"):
+            data.read(source, target=None if isinstance(source, tuple) else 0)
+    assert data.read((x.swapaxes(1, 2), y)).sample.inputs()[0].shape == (60, shape[2], shape[1])
+    if shape[2] == 1:
+        with pytest.raises(InputError, match="1 sample each"):
+            data.read((x, y), reading=AS_SIGNALS)
+        return
+    asked = data.read((x, y), reading=AS_SIGNALS)
+    assert [(f.kind, f.severity) for f in asked.findings][:1] == [("few-samples", "warning")]
+    assert asked.sample.inputs()[0].shape == shape
+    assert data.encode(asked.schema, x[:3], reading=AS_SIGNALS).rows == 3
+
+
+@pytest.mark.parametrize("shape", [(60, 60, 15), (60, 64, 16), (60, 1, 1), (60, 1345, 270), (60, 2, 8)])
+def test_signals_of_many_channels_and_enough_samples_are_read(shape: tuple[int, int, int]) -> None:
+    found = data.read((np.random.default_rng(0).normal(size=shape), np.arange(60) / 7))
+    assert found.sample.inputs()[0].shape == shape
+    assert not [f for f in found.findings if f.kind == "few-samples"]
+
+
+def test_a_list_of_signals_time_first_is_told_how_to_turn_them() -> None:
+    x = [np.zeros((n, 3)) for n in (5, 6, 7)]
+    with pytest.raises(InputError, match=r"\[x.T for x in X\]"):
+        data.read((x, [0.5, 1.5, 2.5]), reading=AS_SIGNALS)
+
+
 def test_a_few_far_longer_signals_are_cut_where_training_rows_say_so() -> None:
     rng = np.random.default_rng(0)
     lengths = [100] * 300 + [900]

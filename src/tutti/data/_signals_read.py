@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from jaxtyping import Num
 
-from tutti.core import Finding, InputError, InputTypeError
+from tutti.core import Finding, InputError
 from tutti.data._reading import Reading
 from tutti.data._sample import Found
 from tutti.data._signals import Signals, as_dtype
+from tutti.data._signals_arrays import Signal, check_axes, signals_of
 from tutti.data._signals_files import holds_recordings, is_recording, list_recordings, read_recordings, unified
 from tutti.data._signals_text import Written, read_rows, read_ts
 from tutti.data._sources import as_array
 
-Signal = Num[np.ndarray, "_channel _time"]  # each its own length
 SAMPLES = ("x", "signals", "data")  # names of the signals in a dict or .npz, in any case
 LABEL = "label"
 
@@ -51,6 +51,7 @@ class SignalReader:
     then samples, row by row), .arff, arrays [row, time], dicts and .npz files {"x": signals, "y": labels}, or
     {"x_train", "y_train", "x_test", "y_test"}.
 
+    Arrays whose times look like channels ([row, time, channel]) are refused, or with data="signals" told.
     Gaps (NaN, "?", infinite) are filled by straight lines between their neighbours, in each channel, and said in a
     finding. `rate` brings recordings to one rate; of arrays and text it says what theirs is. `length`: samples that
     are kept. New signals must be as long as the fitted ones where those were equally long (and no recordings).
@@ -73,6 +74,9 @@ class SignalReader:
 
     def read(self, source: Any, reading: Reading) -> Found:
         loaded = _load(source, reading, None)
+        if not isinstance(source, str | Path):  # files of signals say themselves which axis is which
+            odd = check_axes(loaded.signals, asked=reading.data is not None)
+            loaded = replace(loaded, findings=(*loaded.findings, *odd))
         return _found(loaded, reading, sound=None, equal=None)
 
     def encode(self, description: Mapping[str, Any], source: Any, reading: Reading) -> Found:
@@ -85,7 +89,7 @@ class SignalReader:
         if sample.values.shape[1] != shape["channels"]:
             raise InputError(
                 f"These signals have {sample.values.shape[1]} channels; the model was fitted on {shape['channels']}.",
-                fix="Give the same channels in the same order.",
+                fix="Give the same channels in the same order: [row, channel, time].",
             )
         other = np.flatnonzero(sample.lengths.numpy() != shape["length"])
         if shape["equal"] and len(other):
@@ -121,10 +125,10 @@ def _load(source: Any, reading: Reading, length: int | None) -> _Loaded:
     if isinstance(source, Mapping):
         return _mapping(source, "arrays", reading)
     if isinstance(source, tuple) and len(source) == 2:
-        signals, target = _arrays(source[0]), as_array(source[1])
+        signals, target = signals_of(source[0]), as_array(source[1])
         target = np.asarray(source[1]) if target is None else target
         return _Loaded(signals=signals, columns={"target": target}, targets=("target",), rate=reading.rate)
-    return _Loaded(signals=_arrays(source), columns={}, rate=reading.rate)
+    return _Loaded(signals=signals_of(source), columns={}, rate=reading.rate)
 
 
 def _recordings(path: Path, reading: Reading) -> _Loaded:
@@ -178,7 +182,7 @@ def _mapping(source: Mapping[str, Any], name: str, reading: Reading) -> _Loaded:
                 f"Among {', '.join(map(repr, source))} there are no signals.",
                 fix='Call them "x" ("x_train" and "x_test" where there are two parts).',
             )
-        own = _arrays(part.pop(key))
+        own = signals_of(part.pop(key))
         signals += own
         rows.append(len(own))
         for column, values in part.items():
@@ -190,39 +194,16 @@ def _mapping(source: Mapping[str, Any], name: str, reading: Reading) -> _Loaded:
     )  # fmt: skip
 
 
-def _arrays(source: Any) -> list[Signal]:
-    """Signals [channel, time] of an array or a list of arrays."""
-    array = None if isinstance(source, list | tuple) else as_array(source)
-    each = list(array) if array is not None and array.ndim in (2, 3) else source
-    if not isinstance(each, list | tuple):
-        shape = "" if array is None else f" of shape {array.shape}"
-        raise InputTypeError(
-            f"A {type(source).__name__}{shape} holds no signals.",
-            fix="Give an array [row, time] or [row, channel, time], or a list of arrays [time] or [channel, time].",
-        )
-    signals = []
-    for place, values in enumerate(each):
-        found = as_array(values)
-        found = np.asarray(values) if found is None else found
-        if found.ndim not in (1, 2) or found.dtype.kind not in "fiub" or not found.size:
-            raise InputError(
-                f"Signal {place} has the shape {found.shape} and the type {found.dtype}.",
-                fix="Give numbers, [time] or [channel, time], one sample at least.",
-            )
-        signals.append(found.reshape(-1, found.shape[-1]))
-    if not signals:
-        raise InputError("There are no signals.", fix="Give at least one.")
-    return signals
-
-
 def _found(loaded: _Loaded, reading: Reading, *, sound: bool | None, equal: bool | None) -> Found:
     signals, columns, findings = list(loaded.signals), dict(loaded.columns), list(loaded.findings)
     counts = sorted({len(signal) for signal in signals})
     if len(counts) > 1:
         odd = next(i for i, signal in enumerate(signals) if len(signal) != len(signals[0]))
+        across = len({signal.shape[1] for signal in signals}) == 1
         raise InputError(
             f"Signal {odd} has {len(signals[odd])} channels, signal 0 has {len(signals[0])}.",
-            fix="Every signal needs the same channels.",
+            fix="Every signal needs the same channels."
+            + (" Where they are [time, channel], give [x.T for x in X]." if across else ""),
         )
     signals, kept, more = _filled(signals, skip=reading.skip)
     findings += more
