@@ -58,15 +58,12 @@ def plain_loop(make: Make, build: object, steps: int) -> tuple[nn.Module, Tensor
     """Fold 1 of the population's problem trained by torch alone, from the population's own initial weights."""
     population = make("looped", build=build, settings=SETTINGS[:1], rule=SGD(), clip=None)
     program = population.program
-    module = build().double()
-    with torch.no_grad():
-        for name, p in module.named_parameters():
-            p.copy_(program.layout.views(program.initial[1])[name])
+    module = program._build(7, 1)
     for step, (inputs, target, _) in zip(range(steps), program.batches(0, steps), strict=True):
         loss = torch.nn.functional.cross_entropy(module(inputs[0][1]), target[1])
         loss.backward()
         with torch.no_grad():
-            for p in module.parameters():
+            for p in (p for p in module.parameters() if p.requires_grad):
                 p -= 1e-3 * float(population._factors[step]) * p.grad
                 p.grad = None
     return module.eval(), program.problem.inputs[0]

@@ -25,8 +25,11 @@ class Layout:
 
     @classmethod
     def of(cls, module: nn.Module) -> "Layout":
-        """The layout of a module's parameters; one that it holds under several names counts once."""
-        return cls.of_tensors(dict(module.named_parameters()))
+        """The layout of a module's parameters that are trained; one that it holds under several names counts once.
+
+        A frozen one (requires_grad is False) has no place in a row: no rule sees it.
+        """
+        return cls.of_tensors({name: p for name, p in module.named_parameters() if p.requires_grad})
 
     @classmethod
     def of_tensors(cls, named: Mapping[str, Tensor]) -> "Layout":

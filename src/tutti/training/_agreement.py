@@ -37,7 +37,7 @@ def check_agreement(
             *(np.ascontiguousarray(x).tobytes() for s in streams for x in (s.train, s.validation))
         ),
         "target": _mark(_bytes(program.problem.target)),
-        "network": _mark(repr(program.layout).encode(), _bytes(program.initial)),
+        "network": _mark(repr(program.layout).encode(), *map(_bytes, (program.initial, *program.frozen.values()))),
     }
     given: list[dict[str, Any]] = [plain for _, plain in ranks.gather_state({}, own)]
     for rank, theirs in enumerate(given):

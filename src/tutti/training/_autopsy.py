@@ -109,7 +109,7 @@ def _first_bad(scene: Scene) -> tuple[Place, str, float]:
 
 def _first_bad_gradient(scene: Scene, loss: Tensor, largest: float) -> tuple[Place, str, float]:
     """The gradient flows backwards: the last parameter whose gradient is not finite met it first."""
-    named = dict(scene.body.named_parameters())
+    named = {name: p for name, p in scene.body.named_parameters() if p.requires_grad}
     gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
     spoilt = [n for n, g in zip(named, gradients, strict=True) if g is not None and not _finite(g)]
     if spoilt:

@@ -40,8 +40,9 @@ def carry(program: Program, wanted: ExecutorName | None = None) -> Carried:
 
     Loss, gradient and running buffers have to agree to TOLERANCE of their largest number; what does not, or
     raises, is looped, with one notice that says why. wanted: the form to try in place of the fastest.
+    InputError: a forward that writes into a frozen parameter.
     """
-    alone = _attempt(program, "looped")
+    alone = _attempt(program, "looped", watched=True)
     again = _attempt(program, "looped")
     if not all(torch.equal(a, b) for a, b in zip(alone, again, strict=True)):
         return Carried(executor="looped", draws=True, notice=_notice("it draws random numbers of its own"))
@@ -72,8 +73,12 @@ def carry(program: Program, wanted: ExecutorName | None = None) -> Carried:
     return Carried(executor=executor)
 
 
-def _attempt(program: Program, executor: ExecutorName) -> tuple[Tensor, Tensor, Tensor]:
-    """Losses, gradients and running buffers of one batch, two settings on every stream."""
+def _attempt(program: Program, executor: ExecutorName, *, watched: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    """Losses, gradients and running buffers of one batch, two settings on every stream.
+
+    watched: frozen parameters have to be the same afterwards (of looped members).
+    """
+    built = {name: value.clone() for name, value in program.frozen.items()} if watched else {}
     settings: Sequence[Setting] = (Setting(), Setting())
     weights = program.initial.repeat(2, 1)
     running, counters = program.running.repeat(2, 1), program.counters.repeat(2, 1)
@@ -87,7 +92,21 @@ def _attempt(program: Program, executor: ExecutorName) -> tuple[Tensor, Tensor, 
     inputs, target, row_weights = next(program.batches(0, 1))
     keys = torch.arange(program.streams, dtype=torch.int32, device=weights.device)
     loss = torch.cat([group.gradient(inputs, target, row_weights, keys) for group in groups])
+    for name, value in built.items():
+        _check_frozen(name, value, groups)
     return loss, gradient, running
+
+
+def _check_frozen(name: str, built: Tensor, groups: Sequence[Group]) -> None:
+    """Raises InputError where a pass has changed a frozen parameter, [stream or 1, …] as built, in a body."""
+    path, _, leaf = name.rpartition(".")
+    for group in groups:
+        if not torch.equal(getattr(group.body.get_submodule(path), leaf), built[group.streams[0] % len(built)]):
+            raise InputError(
+                f"The network's forward writes into {name!r}, a frozen parameter (requires_grad is False), of which "
+                "all members share one.",
+                fix=f"Keep it as a buffer, of which each has its own: self.register_buffer({leaf!r}, …).",
+            )
 
 
 def _agree(a: Tensor, b: Tensor) -> bool:

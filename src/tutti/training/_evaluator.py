@@ -62,9 +62,7 @@ class Evaluator:
         else:
             members = len(next(iter(values.values())))
             inputs = tuple(x.expand(members, *x.shape) for x in inputs)
-        names = set(self.program.layout.names)
-        buffers = {k: v for k, v in values.items() if k not in names}
-        attach(self.body, {k: v for k, v in values.items() if k in names}, buffers, self.program.aliases)
+        attach(self.body, values, self.program.aliases)
         output: Tensor = self.body(*inputs)
         return output[None] if self.mode == "looped" else output
 
@@ -96,10 +94,8 @@ class Evaluator:
         """Bytes of one member's inputs and answers on these rows, and of what lies between, as a backward pass would
         keep it."""
         inputs = self.program.rows(stream, rows)
-        own = {k: v[0].clone().requires_grad_(v.is_floating_point()) for k, v in values.items()}
-        names = set(self.program.layout.names)
-        weights = {k: v for k, v in own.items() if k in names}
-        attach(self.body, weights, {k: v.detach() for k, v in own.items() if k not in names}, self.program.aliases)
+        own = {k: v[0].clone().requires_grad_(k in self.program.layout.names) for k, v in values.items()}
+        attach(self.body, own, self.program.aliases)
         known = {v.untyped_storage().data_ptr() for v in (*own.values(), *inputs)}
         with torch.enable_grad(), saved_bytes(known) as saved:
             output: Tensor = self.body(*inputs)

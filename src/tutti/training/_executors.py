@@ -10,6 +10,7 @@ All three write into the same flat gradient, so that the optimiser step is one c
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from math import ceil
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -116,7 +117,7 @@ class Group:
         self._slots = list(self.program.layout.views(gradient).values())
         self._padding = gradient[..., self.program.layout.used :]
         if self.mode != "vmapped":
-            attach(self.body, leaves, self.buffers, self.program.aliases)
+            attach(self.body, leaves | self.buffers, self.program.aliases)
 
     @property
     def written(self) -> tuple[Tensor, ...]:
@@ -205,7 +206,7 @@ class Group:
             now = self.body.get_buffer(name)
             if now is not view:
                 view.copy_(now.detach())
-                attach(self.body, {}, {name: view}, {})
+                attach(self.body, {name: view})
 
     def _forward_vmapped(self, inputs: tuple[Tensor, ...], key: Tensor, first_row: int) -> _Passed:
         def member(values: dict[str, Tensor], key: Tensor, *inputs: Tensor) -> _Passed:
@@ -275,15 +276,17 @@ def _may_drop(module: nn.Module) -> bool:
     return any(not getattr(type(m), "stacked", False) and not isinstance(m, plain) for m in module.modules())
 
 
-def attach(
-    body: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], aliases: Mapping[str, str]
-) -> None:
-    """Makes these tensors the parameters and buffers of a body, without a copy or a check of shapes."""
-    parameters = parameters | {other: parameters[name] for other, name in aliases.items()}
-    for table, values in (("_parameters", parameters), ("_buffers", buffers)):
-        for name, value in values.items():
-            path, _, leaf = name.rpartition(".")
-            getattr(body.get_submodule(path), table)[leaf] = value
+def attach(body: nn.Module, values: Mapping[str, Tensor], aliases: Mapping[str, str] | None = None) -> None:
+    """Makes these tensors the parameters and buffers of a body, without a copy or a check of shapes.
+
+    aliases: second names of parameters, which get the tensor of the first.
+    """
+    tied = {other: values[name] for other, name in (aliases or {}).items()}
+    for name, value in {**values, **tied}.items():
+        path, _, leaf = name.rpartition(".")
+        part = body.get_submodule(path)
+        table: dict[str, Any] = part._parameters if leaf in part._parameters else part._buffers
+        table[leaf] = value
 
 
 def make_groups(

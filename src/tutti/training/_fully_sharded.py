@@ -37,8 +37,8 @@ class FullySharded(Sharded):
     the host, as `member_rows` are. Initial weights are drawn whole by each process before they are divided, so that
     they are the undivided member's; where memory runs out while training, the error is raised.
 
-    InputError: what `Sharded` refuses; a rule that is not elementwise; a parameter without an axis; a network that
-    reads the weights of a block without calling it; a single process.
+    InputError: what `Sharded` refuses; a rule that is not elementwise; a parameter without an axis, or one that is
+    frozen; a network that reads the weights of a block without calling it; a single process.
     """
 
     _groups: Sequence[ShardedGroup]
@@ -149,6 +149,11 @@ def _check(program: Program, rules: Sequence[Rule]) -> None:
                 f"The rule {rule.name!r} looks at more than one weight at a time; here it would see slices only.",
                 fix="Use a rule that does not, such as 'adamw', or across='sharded'.",
             )
+    for name in program.frozen:
+        raise InputError(
+            f"The parameter {name!r} is frozen (requires_grad is False); here all weights are divided, and trained.",
+            fix="Use across='sharded', or train it too.",
+        )
     for name, shape in zip(program.layout.names, program.layout.shapes, strict=True):
         if not shape:
             raise InputError(

@@ -40,13 +40,14 @@ def measure(program: Program, rules: Iterable[Rule]) -> Need:
     states = [rule.stepper(program.initial[:1].clone(), program.layout, [Setting()]).save()[0] for rule in rules]
     state = max(sum(v.numel() * v.element_size() for v in s.values()) for s in states)
     member = program.layout.count * size * COPIES + 2 * state + 6 * program.running.shape[1] * size
+    member += sum(v[0].numel() * v.element_size() for v in program.frozen.values() if len(v) > 1)  # else shared
     group = Group(program, [Setting()], [0], "looped")
     weights = program.initial[:1].clone()
     group.bind(weights, torch.zeros_like(weights), program.running[:1].clone(), program.counters[:1].clone())
     inputs, target, _ = next(program.batches(0, 1))
     rows = min(2, target.shape[1])
     key = torch.zeros(program.streams, dtype=torch.int32, device=weights.device)
-    with saved_bytes({w.untyped_storage().data_ptr() for w in (weights, *inputs)}) as saved:
+    with saved_bytes({w.untyped_storage().data_ptr() for w in (weights, *inputs, *program.frozen.values())}) as saved:
         group.gradient(tuple(x[:, :rows] for x in inputs), target[:, :rows], None, key)
     given = sum(x[0, 0].numel() * x.element_size() for x in inputs)
     return Need(member=member, row=int(TEMPORARY * sum(saved.values()) / rows) + given)

@@ -23,6 +23,7 @@ from tutti.training._recorded import Recorded, recorder
 from tutti.training._step import Descent, Evaluate, Norm, row_norm
 
 _STATE = ("weights", "average", "running", "average_running", "counters", "alive")
+_FROZEN = "frozen."  # before the names of frozen parameters, which a module built anew may not have again
 AVERAGE_POWER = 8.0  # γ of the weight average: its window is about t/(γ+1) steps
 REPLAY_BYTES = 2**28  # the state of a segment's start is kept up to this size, to replay the end of a member
 
@@ -360,7 +361,8 @@ class Population:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that later steps depend on: tensors, and plain values for JSON."""
-        return self._joined(*self._own_state())
+        tensors, plain = self._joined(*self._own_state())
+        return tensors | {_FROZEN + name: value for name, value in self.program.frozen.items()}, plain
 
     def _joined(self, tensors: dict[str, Tensor], plain: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The state of which this process keeps a part."""
@@ -401,6 +403,9 @@ class Population:
         self.settings, self.step = [Setting.from_json(s) for s in plain["settings"]], int(plain["step"])
         for name in _STATE:
             setattr(self, name, tensors[name].to(device, copy=True))
+        self.program.frozen |= {
+            name: tensors[_FROZEN + name].to(device) for name in self.program.frozen if _FROZEN + name in tensors
+        }
         self._descent = self._start()
         self._descent.load(tensors, plain.get("rules", ()), device)
         self.frozen_at = {(Setting.from_json(f["setting"]), f["stream"]): f["step"] for f in plain["frozen"]}

@@ -28,6 +28,8 @@ class Program:
 
     template   one network body, whose parameters give the layout
     initial    [stream, weights]: initial weights, drawn per (seed, fold); drawn again where they have been let go
+    frozen     parameters that are not trained (requires_grad is False), by name: [stream, …] as built, or [1, …]
+               where all streams have the same. Members share them and nothing writes them
     buffers    what each buffer of the body is; running and counters hold their initial values, [stream, numbers]
     prepared   inputs of the body, [streams·rows, …]; or the problem's own, [rows, …], where there is no front,
                or where the front's results are too large to keep: it is then evaluated batch by batch
@@ -44,6 +46,12 @@ class Program:
         if self._front is not None and any(True for _ in self._front.parameters()):
             raise InputError("The front of a network may hold no parameters.", fix="Move them into its body.")
         bodies = [getattr(n, "body", n) for n in networks]
+        self.frozen = _frozen(bodies)
+        if self.frozen and not self.layout.names:
+            raise InputError(
+                "Every parameter of this network is frozen (requires_grad is False): nothing is left to train.",
+                fix="Call requires_grad_(True) on what is to learn, such as the last layer.",
+            )
         self.initial = self._flat(bodies)
         self.streams = len(problem.streams)
         prefix = "body." if self._front is not None else ""
@@ -79,7 +87,10 @@ class Program:
         return torch.stack([self.layout.flatten(dict(b.named_parameters())) for b in bodies]).detach()
 
     def release_weights(self) -> None:
-        """Lets go of the initial weights, and of the template's: whoever carries members binds its own to a body."""
+        """Lets go of the initial weights, and of the template's: whoever carries members binds its own to a body.
+
+        Frozen ones stay.
+        """
         if "initial" not in self.__dict__:
             return
         hollow = {
@@ -88,7 +99,9 @@ class Program:
         }
         for name in [name for name, _ in self.template.named_parameters(remove_duplicate=False)]:
             path, _, leaf = name.rpartition(".")
-            setattr(self.template.get_submodule(path), leaf, hollow[self.aliases.get(name, name)])
+            first = self.aliases.get(name, name)
+            if first in hollow:
+                setattr(self.template.get_submodule(path), leaf, hollow[first])
         del self.initial
 
     @cached_property
@@ -145,13 +158,16 @@ class Program:
         return torch.cat([w / m for m in means])
 
     def body(self) -> nn.Module:
-        """A copy of the template; the constants are shared, not copied."""
-        body: nn.Module = copy.deepcopy(self.template, self.buffers.constants(self.template))
+        """A copy of the template; the constants and what is frozen are shared, not copied."""
+        frozen = {id(p): p for p in self.template.parameters() if not p.requires_grad}
+        body: nn.Module = copy.deepcopy(self.template, self.buffers.constants(self.template) | frozen)
         return body
 
     def given_buffers(self, settings: Sequence[Setting], streams: Sequence[int]) -> dict[str, Tensor]:
-        """The buffers that are fitted or individual, for settings × streams, each with a leading member axis."""
-        return self.buffers.given(self.template, settings, streams, self.problem.streams)
+        """What a body is given beside weights and running buffers, for settings × streams, each with a leading member
+        axis: the buffers that are fitted or individual, and the frozen parameters."""
+        given = self.buffers.given(self.template, settings, streams, self.problem.streams)
+        return given | {name: _dealt(value, len(settings), streams) for name, value in self.frozen.items()}
 
     def running_buffers(
         self, running: Float[Tensor, "*member numbers"], counters: Int[Tensor, "*member counts"] | None = None
@@ -239,8 +255,9 @@ class Program:
         values = {k: v[0] for k, v in self.given_buffers([setting], [stream]).items()}
         values |= self.running_buffers(running)
         with torch.no_grad():
+            trained = self.layout.views(weights)
             for name, parameter in body.named_parameters():
-                parameter.copy_(self.layout.views(weights)[name])
+                parameter.copy_(trained[name] if name in trained else values[name])
             for name, buffer in body.named_buffers():
                 if name in values:
                     buffer.copy_(values[name])
@@ -248,6 +265,23 @@ class Program:
             if front is not None:
                 network.get_submodule("front").load_state_dict(front.state_dict())
         return network.eval()
+
+
+def _frozen(bodies: Sequence[nn.Module]) -> dict[str, Tensor]:
+    """The frozen parameters of every stream's body, by name: [stream, …], or [1, …] where they are all the same."""
+    found = {}
+    for name, parameter in bodies[0].named_parameters():
+        if not parameter.requires_grad:
+            values = [body.get_parameter(name).detach() for body in bodies]
+            alike = all(torch.equal(values[0], other) for other in values[1:])
+            found[name] = values[0][None] if alike else torch.stack(values)
+    return found
+
+
+def _dealt(value: Tensor, settings: int, streams: Sequence[int]) -> Tensor:
+    """[stream or 1, …] as [member, …], for settings × consecutive streams; where that can be, as a view."""
+    own = value.expand(len(streams), *value.shape[1:]) if len(value) == 1 else value[streams[0] : streams[-1] + 1]
+    return own.expand(settings, *own.shape).reshape(settings * len(streams), *own.shape[1:])
 
 
 def _read(x: Rows, rows: Int[Tensor, " batch"]) -> Tensor:

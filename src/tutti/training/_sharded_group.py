@@ -42,7 +42,7 @@ class ShardedGroup(Group):
         self._padding = self._gradient[self._slices.own.used :]
         self._running = self.program.running_buffers(running[0], counters[0])
         self.buffers = {k: v[0] for k, v in self.buffers.items()} | self._running
-        attach(self.body, {}, self.buffers, {})
+        attach(self.body, self.buffers)
         self.sharding = Sharding(self.body, self.program.aliases, self._slices, self._row, self._mesh)
 
     def gradient(
@@ -78,11 +78,11 @@ class ShardedGroup(Group):
         kept = self._row.clone()
         try:
             self._load(row)
-            attach(self.body.eval(), {}, self.program.running_buffers(running), {})
+            attach(self.body.eval(), self.program.running_buffers(running))
             yield
         finally:
             self._load(kept)
-            attach(self.body.train(), {}, self._running, {})
+            attach(self.body.train(), self._running)
 
     def _load(self, row: Float[Tensor, " own"]) -> None:
         self._row.copy_(row)
