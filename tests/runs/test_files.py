@@ -140,12 +140,13 @@ def test_a_broken_line_within_the_log_is_named(run: Run) -> None:
         run.read_log()
 
 
-def test_sealing_writes_checksums_of_each_file_but_the_log(run: Run) -> None:
+def test_sealing_writes_checksums_of_each_file_but_the_log_and_the_page(run: Run) -> None:
     import hashlib
 
     run.append({"event": "board"})
     run.write_json("result.json", {"x": 1})
     (run.folder / ".left.json.99.tmp").write_text("half", encoding="utf8")
+    (run.folder / "report.html").write_text("a page", encoding="utf8")
     assert (run.status, run.sealed) == ("running", False)
     run.seal()
     assert (run.status, run.sealed) == ("finished", True)
@@ -155,7 +156,7 @@ def test_sealing_writes_checksums_of_each_file_but_the_log(run: Run) -> None:
     assert entries["result.json"] == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     assert not (run.folder / ".left.json.99.tmp").exists()
     run.append({"event": "later"})
-    (run.folder / "report.html").write_text("a report may come later", encoding="utf8")
+    (run.folder / "report.html").write_text("a page that a later version made", encoding="utf8")
     assert Run.open(run.folder).status == "finished"
 
 

@@ -29,6 +29,7 @@ FORMAT = 1
 RunStatus = Literal["running", "interrupted", "failed", "finished"]
 
 HEAD, MANIFEST, LOG = "run.json", "manifest.json", "log.jsonl"
+PAGE = "report.html"  # made from the other files, and made anew by later versions: no seal is on it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +188,7 @@ class Run:
             raise ValueError(f"status {status!r} is none of {get_args(RunStatus)}")
         self.set_status(status)
         self._sweep()
-        files = sorted(p for p in self.folder.iterdir() if p.is_file() and p.name not in (LOG, MANIFEST))
+        files = sorted(p for p in self.folder.iterdir() if p.is_file() and p.name not in (LOG, MANIFEST, PAGE))
         entries = {p.name: {"bytes": p.stat().st_size, "sha256": _digest(p)} for p in files}
         write_atomic(self.folder / MANIFEST, encode({"files": entries}) + b"\n")
         if status == "finished":
@@ -202,6 +203,7 @@ class Run:
             entries = {_plain_name(name): (e["bytes"], e["sha256"]) for name, e in manifest["files"].items()}
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InputError(f"{self.folder / MANIFEST} is damaged.", fix="Restore it, or run again.") from error
+        entries.pop(PAGE, None)
         for name, (size, digest) in entries.items():
             path = self.folder / name
             if not path.is_file():
