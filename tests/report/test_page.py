@@ -283,6 +283,15 @@ def test_the_default_place_is_inside_the_run_and_keeps_its_seal(make_run: Make, 
     assert "tutti rerun runs/titanic" in target.read_text(encoding="utf8")
 
 
+def test_a_page_may_change_without_breaking_the_seal_of_its_run(make_run: Make, tmp_path: Path) -> None:
+    run = Run.open(make_run("binary", tmp_path / "titanic"))
+    (run.folder / "report.html").write_text("as an earlier version drew it", encoding="utf8")
+    run.seal()
+    write_report(run.folder)
+    Run.open(run.folder).verify()
+    assert "earlier version" not in (run.folder / "report.html").read_text(encoding="utf8")
+
+
 def test_what_cannot_be_reported_is_one_clear_error(make_run: Make, tmp_path: Path) -> None:
     run = Run.create(tmp_path / "young", "young")
     with pytest.raises(InputError, match=r"young has no result yet \(it is 'running'\)"):
@@ -295,3 +304,88 @@ def test_what_cannot_be_reported_is_one_clear_error(make_run: Make, tmp_path: Pa
     (folder / "result.json").write_text("{}", encoding="utf8")
     with pytest.raises(InputError, match=r"result\.json was changed"):
         write_report(folder)
+
+
+def sections(folder: Path) -> dict[str, str]:
+    """The words of each section of a run's page."""
+    page = Page(write_report(folder).read_text(encoding="utf8"))
+    return {e["attrs"]["id"]: e["text"] for e in page.all("section")}
+
+
+def changed(folder: Path, **parts: Any) -> Path:
+    """The run with other files, or with other details of its result."""
+    run = Run.open(folder)
+    for name, value in parts.items():
+        old = run.read_json(f"{name}.json") if run.has(f"{name}.json") else {}
+        details = {**old.get("details", {}), **value.pop("details", {})} if isinstance(value, dict) else {}
+        run.write_json(f"{name}.json", {**old, **value, "details": details} if details else value)
+    return run.folder
+
+
+FUTURES = {"level": 0.9, "width": [0.5, 1.0, 2.0], "n": 400, "held": {"value": 0.81, "low": 0.75, "high": 0.86}}
+
+
+def forecasts(make_run: Make, folder: Path, **more: Any) -> Path:
+    """A run that forecasts three steps of one series."""
+    picture = {"kind": "series", "names": ["load"], "past": [[1.0, 2.0, 3.0]], "future": [[4.0, 3.0, 2.0]]}
+    picture["origin"] = "2026-01-01"
+    shown = [{"picture": picture, "row": 5, "loss": 0.25, "worst": True, "truth": [4, 3, 2], "answer": [3.5, 3, 2.5]}]
+    run = make_run("regression", folder)
+    changed(
+        run, result={"data": {"kind": "series", "rows": 90, "columns": 2}, "details": {"intervals": FUTURES | more}}
+    )
+    return changed(run, examples=shown)
+
+
+# catalogue: E3
+def test_a_band_around_forecasts_is_drawn_and_its_promise_stands_beside_what_it_held(
+    make_run: Make, tmp_path: Path
+) -> None:
+    folder = forecasts(make_run, tmp_path / "load", held_each=[0.99, 0.9, 0.54])
+    said = sections(folder)
+    assert "should hold 90\u00a0% of what comes" in said["intervals"]
+    assert "It held a share of 0.810 of the test values (95 % interval 0.750 to 0.860): less" in said["intervals"]
+    steps = "Test values held10.5099\u00a0%21.0090\u00a0%32.0054\u00a0%"  # the cells of a table, one after the other
+    assert said["intervals"].endswith(steps)
+    assert "the band that should hold 90\u00a0% of what comes" in said["examples"]
+    assert "from 2026-01-01, RMSE 0.5" in said["examples"]
+    page = Page(write_report(folder).read_text(encoding="utf8"))
+    assert [e["attrs"]["class"] for e in page.within("svg", "path")].count("band") == 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.75, 0.86, "less than it promises."),
+        (0.85, 0.95, "no clear difference from what it promises."),
+        (0.91, 0.99, "more than it promises, so it is wider than it had to be."),
+        (None, None, "how sure that is, is not known."),
+    ],
+)
+def test_what_a_band_held_is_read_by_its_interval(
+    make_run: Make, tmp_path: Path, low: float | None, high: float | None, words: str
+) -> None:
+    held = {"value": 0.9, "low": low, "high": high}
+    assert words in sections(forecasts(make_run, tmp_path / "load", held=held))["intervals"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "task", "sample", "counted"),
+    [
+        ("table", "binary", "row", "row"),
+        ("images", "binary", "image", "image"),
+        ("images", "segmentation", "image", "pixel"),
+        ("series", "regression", "window", "window"),
+        ("language", "language", "window", "window"),
+        ("edges", "binary", "edge", "edge"),
+    ],
+)
+def test_samples_are_called_what_they_are(
+    make_run: Make, tmp_path: Path, kind: str, task: str, sample: str, counted: str
+) -> None:
+    folder = make_run("binary", tmp_path / "run")
+    said = sections(changed(folder, result={"data": {"kind": kind, "rows": 891, "columns": 3}}, task={"kind": task}))
+    assert said["errors"].startswith(f"Where it is wrong30 of 179 {counted}s were put in the wrong class")
+    assert f"{counted.capitalize()}s of each true class" in said["errors"]
+    assert f"716 {sample}s to train and choose on, 179 {sample}s kept apart for the test." in said["splits"]
+    assert f"Judged in pairs on 179 {sample}s" in said["scores"]

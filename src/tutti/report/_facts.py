@@ -13,6 +13,16 @@ from tutti.report._words import metric_words
 from tutti.runs import Run
 
 ALIVE = ("training", "finished")
+_NOUNS = {
+    "images": "image",
+    "signals": "signal",
+    "text": "text",
+    "graphs": "graph",
+    "nodes": "node",
+    "edges": "edge",
+    "sets": "set",
+    "series": "window",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +96,17 @@ class Facts:
         task = self.result.get("task")
         named = task.get("kind") if isinstance(task, Mapping) else task
         return str(self.task.get("kind") or named or "")
+
+    @property
+    def noun(self) -> str:
+        """What a sample is called: "image", "text", "window" of a series, …; "row" of a table."""
+        data = self.result.get("data") or {}
+        return "window" if self.kind == "language" else _NOUNS.get(str(data.get("kind") or ""), "row")
+
+    @property
+    def counted(self) -> str:
+        """What confusions and classes count: samples, or the pixels of images that were segmented."""
+        return "pixel" if self.kind == "segmentation" else self.noun
 
     @property
     def target(self) -> Sequence[str]:

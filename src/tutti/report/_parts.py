@@ -38,6 +38,12 @@ def figures(*found: Markup | None) -> Markup:
     return tag("div", *found, class_="figures")
 
 
+def legend(*entries: tuple[str, str]) -> Markup:
+    """What the marks of a picture mean: (class of the mark, words)."""
+    shown = [tag("li", tag("span", class_=f"swatch {mark}", aria_hidden="true"), words) for mark, words in entries]
+    return tag("ul", *shown, class_="legend")
+
+
 def unfold(summary: str, *body: Child) -> Markup:
     return tag("details", tag("summary", summary), *body)
 

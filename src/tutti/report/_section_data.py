@@ -9,7 +9,7 @@ from tutti.report._facts import Facts
 from tutti.report._html import Child, Markup, tag
 from tutti.report._numbers import count, decimals, exact, fixed, is_number
 from tutti.report._parts import Section, figure, figures, quiet, table, unfold
-from tutti.report._words import listed, plural, quoted, share, spaced, split_words
+from tutti.report._words import capital, listed, plural, quoted, share, spaced, split_words
 
 MANY_COLUMNS = 20
 _PLURALS = {"category": "categories"}
@@ -54,18 +54,19 @@ def splits(facts: Facts) -> Section:
     if not is_number(train):
         return Section(key="splits", title="Splits")
     kind, unit = str(found.get("kind") or ""), str(found.get("unit") or "row")
-    words = f"{plural(train, 'row')} to train and choose on"
-    words += f", {plural(test, 'row')} kept apart for the test." if test else "; no row was kept apart for a test."
+    noun = facts.noun
+    words = f"{plural(train, noun)} to train and choose on"
+    words += f", {plural(test, noun)} kept apart for the test." if test else f"; no {noun} was kept apart for a test."
     words += f" They were divided {split_words(kind)}." if kind else ""
     judging = found.get("rows_judging")
     if folds == 1 and is_number(judging):
-        words += f" {plural(judging, 'row')} of the former were held out to choose settings and steps."
+        words += f" {plural(judging, noun)} of the former were held out to choose settings and steps."
     drawn = None
     if is_number(folds) and 1 < folds <= MANY_COLUMNS and kind != "given":
-        title = f"{plural(folds, 'fold')} and {plural(test, 'test row')}"
+        title = f"{plural(folds, 'fold')} and {plural(test, f'test {noun}')}"
         ordered = kind == "time"
         how = (
-            "Each fold trains on the rows before its validation block"
+            f"Each fold trains on the {noun}s before its validation block"
             if ordered
             else "Each fold trains on the others"
         )
@@ -78,10 +79,10 @@ def splits(facts: Facts) -> Section:
             title=title,
             description=f"{words} {how}.",
         )
-        drawn = figures(figure(chart, f"{how}. Widths are to scale; blocks stand for rows that may lie anywhere."))
+        drawn = figures(figure(chart, f"{how}. Widths are to scale; blocks stand for {noun}s that may lie anywhere."))
         if ordered:
             drawn = figures(figure(chart, f"{how}. Time runs from left to right."))
-    parts = [drawn, _fold_scores(facts), _units(unit), _looked(found)]
+    parts = [drawn, _fold_scores(facts), _units(unit, noun), _looked(found, noun)]
     return Section(key="splits", title="Splits", said=words, shown=parts)
 
 
@@ -124,7 +125,7 @@ def _classes(facts: Facts) -> Markup | None:
     if not total:
         return None
     rows: list[list[Child]] = [[str(c), count(n), share(n, total, 1)] for c, n in counts.items()]
-    shown = table("The classes of the target.", ["Class", "Rows", "Share"], rows)
+    shown = table("The classes of the target.", ["Class", f"{capital(facts.counted)}s", "Share"], rows)
     return shown if len(rows) <= MANY_COLUMNS else unfold(f"All {len(rows)} classes", shown)
 
 
@@ -155,19 +156,22 @@ def _fold_scores(facts: Facts) -> Markup | None:
     shown: list[Child] = []
     for v in known:
         shown += [", " if shown else "", exact(v, fixed(v, places))]
-    return quiet(f"Validation {facts.metric_words} of the winning setting, fold by fold: ", shown, ".")
+    where = ", fold by fold: " if len(known) > 1 else f" on the {facts.noun}s held out: "
+    return quiet(f"Validation {facts.metric_words} of the winning setting{where}", shown, ".")
 
 
-def _units(unit: str) -> Markup | None:
+def _units(unit: str, noun: str) -> Markup | None:
     words = {"group": "whole groups", "block": "blocks of time"}.get(unit)
-    return quiet(f"Intervals resample {words}, not single rows.") if words else None
+    return quiet(f"Intervals resample {words}, not single {noun}s.") if words else None
 
 
-def _looked(found: Mapping[str, Any]) -> Markup | None:
-    """Whether the test rows were fresh (`test_looked_at` counts what came before this run)."""
+def _looked(found: Mapping[str, Any], noun: str) -> Markup | None:
+    """Whether the test was fresh (`test_looked_at` counts what came before this run)."""
     before = found.get("test_looked_at")
     if not is_number(before) or not found.get("rows_test"):
         return None
     if before == 0:
-        return quiet("No earlier run beside this one had looked at these test rows.")
-    return quiet("Earlier runs had looked at these test rows: choosing by their score makes it a little too good.")
+        return quiet(f"No earlier run beside this one had looked at these test {noun}s.")
+    return quiet(
+        f"Earlier runs had looked at these test {noun}s: choosing by their score makes it a little too good."
+    )

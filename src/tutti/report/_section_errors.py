@@ -9,7 +9,7 @@ from tutti.report._facts import Facts
 from tutti.report._html import Child, Markup, tag
 from tutti.report._numbers import compact, count, decimals, exact, fixed, interval, is_number
 from tutti.report._parts import Section, figure, figures, quiet, scroller, table, unfold
-from tutti.report._words import plural, quoted, share, shorten
+from tutti.report._words import capital, plural, quoted, share, shorten
 
 MANY_CLASSES = 20
 SHOWN_FEATURES = 15
@@ -19,10 +19,11 @@ def errors(facts: Facts) -> Section:
     """The confusion matrix of classes, or the residuals of a regression."""
     classes, matrix = [str(c) for c in facts.details.get("classes") or []], facts.details.get("confusion")
     if matrix and len(matrix) == len(classes):
-        few = len(classes) <= MANY_CLASSES
-        shown = _confusion(classes, matrix) if few else _class_table(classes, matrix)
-        parts = [None if few else _pairs_table(classes, matrix), shown]
-        return Section(key="errors", title="Where it is wrong", said=_confused_words(classes, matrix), shown=parts)
+        few, noun = len(classes) <= MANY_CLASSES, facts.counted
+        shown = (_confusion if few else _class_table)(classes, matrix, noun)
+        parts = [None if few else _pairs_table(classes, matrix, noun), shown]
+        said = _confused_words(classes, matrix, noun)
+        return Section(key="errors", title="Where it is wrong", said=said, shown=parts)
     bins = _bins(facts.details.get("residuals") or {})
     if not bins:
         return Section(key="errors", title="Where it is wrong")
@@ -40,9 +41,8 @@ def calibration(facts: Facts) -> Section:
     if not bins:
         return Section(key="calibration", title="Calibration")
     classes = [str(c) for c in facts.details.get("classes") or []]
-    whose = {"binary": f"of {quoted(classes[-1])}" if classes else "", "multiclass": "of the class that was chosen"}
-    said = f"Of the rows that were given a probability {whose.get(facts.kind, '')}".rstrip()
-    said += ", this share came true; on the diagonal both agree."
+    said = f"The share that came true among {facts.counted}s that were given {_given(facts.kind, classes)}; "
+    said += "on the diagonal both agree."
     error = found.get("error")
     words: Child = (
         ["On average, predicted probabilities miss the observed share by ", exact(error, fixed(error, 3)), "."]
@@ -62,11 +62,17 @@ def calibration(facts: Facts) -> Section:
         ]
         for b in bins
     ]
-    head = ["Predicted", "Observed", "95 % interval", "Rows"]
+    head = ["Predicted", "Observed", "95 % interval", f"{capital(facts.counted)}s"]
     numbers = unfold("The bins in numbers", table("Observed share by predicted probability.", head, rows, words=()))
-    caption = f"{said} Larger dots hold more rows; lines are 95 % intervals."
+    caption = f"{said} Larger dots hold more {facts.counted}s; lines are 95 % intervals."
     parts = [figures(figure(chart, caption)), numbers]
     return Section(key="calibration", title="Calibration", said=words, shown=parts)
+
+
+def _given(kind: str, classes: Sequence[str]) -> str:
+    if kind == "binary" and classes:
+        return f"this probability of {quoted(classes[-1])}"
+    return "their class with this probability" if kind == "multiclass" else "this probability"
 
 
 def importance(facts: Facts) -> Section:
@@ -84,7 +90,7 @@ def importance(facts: Facts) -> Section:
     top = ordered[0]["feature"]
     said = f"Shuffling a column breaks its tie to the target; what {facts.metric_words} loses by it is the "
     said += "column’s importance. "
-    said += f"{plural(sure, 'column')} of {len(ordered)} matter beyond the noise"
+    said += f"{plural(sure, 'column')} of {len(ordered)} {'matters' if sure == 1 else 'matter'} beyond the noise"
     said += f", {quoted(str(top))} the most." if sure else "."
     chart = interval_chart(
         "importance-chart",
@@ -115,14 +121,16 @@ def _sure(feature: Mapping[str, Any]) -> bool:
     return is_number(feature.get("low")) and feature["low"] > 0
 
 
-def _confused_words(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
+def _confused_words(classes: Sequence[str], matrix: Sequence[Sequence[int]], noun: str) -> str:
     total = sum(map(sum, matrix))
     wrong = total - sum(row[i] for i, row in enumerate(matrix))
     worst = _worst(classes, matrix, most=1)
-    said = f"{count(wrong)} of {plural(total, 'row')} were put in the wrong class"
+    said = f"{count(wrong)} of {plural(total, noun)} {'was' if wrong == 1 else 'were'} put in the wrong class"
     if not worst:
         return said + "."
     number, true, guessed = worst[0]
+    if wrong == 1:
+        return f"{said}: {quoted(true)} was taken for {quoted(guessed)}."
     return f"{said}; most often {quoted(true)} was taken for {quoted(guessed)} ({plural(number, 'time')})."
 
 
@@ -132,7 +140,7 @@ def _worst(classes: Sequence[str], matrix: Sequence[Sequence[int]], most: int) -
     return [(n, classes[i], classes[j]) for n, i, j in sorted(found, key=lambda f: (-f[0], f[1], f[2]))[:most]]
 
 
-def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Markup:
+def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]], noun: str) -> Markup:
     """Rows are true classes, columns predicted ones; the shade follows the share of the row."""
     head = [tag("th", "True class", scope="col", class_="corner")]
     head += [tag("th", shorten(c, 24), scope="col", class_="number") for c in classes]
@@ -147,7 +155,7 @@ def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Marku
         found = tag("td", share(row[i], total), class_="number found")
         body.append(tag("tr", tag("th", shorten(name, 24), scope="row"), *cells, found))
     over = tag("tr", tag("td"), tag("th", "Predicted class", scope="colgroup", colspan=len(classes)), tag("td"))
-    caption = "Rows of each true class by predicted class; the diagonal is right. "
+    caption = f"{capital(noun)}s of each true class by predicted class; the diagonal is right. "
     caption += "“Found” is the share of a class that was recognised."
     shown = tag(
         "table",
@@ -163,20 +171,21 @@ def _mark(right: bool, number: int) -> str:
     return " right" if right else "" if number else " none"
 
 
-def _class_table(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Markup:
+def _class_table(classes: Sequence[str], matrix: Sequence[Sequence[int]], noun: str) -> Markup:
     """Many classes: how well each is found, the worst first."""
     shares = [(row[i] / sum(row) if sum(row) else 1.0, i) for i, row in enumerate(matrix)]
     rows: list[list[Child]] = [
         [classes[i], count(sum(matrix[i])), share(matrix[i][i], sum(matrix[i]))] for _, i in sorted(shares)
     ]
-    shown = table("The share of each class that was recognised, the worst first.", ["Class", "Rows", "Found"], rows)
+    head = ["Class", f"{capital(noun)}s", "Found"]
+    shown = table("The share of each class that was recognised, the worst first.", head, rows)
     return unfold(f"All {len(classes)} classes", shown)
 
 
-def _pairs_table(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Markup | None:
+def _pairs_table(classes: Sequence[str], matrix: Sequence[Sequence[int]], noun: str) -> Markup | None:
     found = _worst(classes, matrix, most=MANY_CLASSES)
     rows: list[list[Child]] = [[true, guessed, count(n)] for n, true, guessed in found]
-    head = ["True class", "Taken for", "Rows"]
+    head = ["True class", "Taken for", f"{capital(noun)}s"]
     return table("The most frequent confusions.", head, rows, words=(0, 1)) if rows else None
 
 
@@ -217,11 +226,12 @@ def _residuals(facts: Facts, bins: Sequence[Bin]) -> Section:
         ]
         for b in bins
     ]
-    head = ["Prediction near", "Mean residual", "95 % interval", "Rows"]
+    head = ["Prediction near", "Mean residual", "95 % interval", f"{capital(facts.noun)}s"]
     numbers = unfold(
         "The bins in numbers", table("Residuals (true − predicted) by prediction.", head, rows, words=())
     )
-    caption = "The truth minus the prediction, averaged in bins of the prediction. Larger dots hold more rows."
+    caption = "The truth minus the prediction, averaged in bins of the prediction. Larger dots hold more "
+    caption += f"{facts.noun}s."
     parts = [figures(figure(chart, caption)), numbers, _outputs(facts)]
     return Section(key="errors", title="Where it is wrong", said=said, shown=parts)
 

@@ -22,8 +22,10 @@ def population(facts: Facts) -> Section:
     members = facts.result.get("members") or {}
     said = f"{plural(len(settings), 'setting')} of hyper-parameters"
     folds = (facts.details.get("splits") or {}).get("folds")
-    said += f", each on {plural(folds, 'fold')}" if is_number(folds) else ""
-    said += ", trained side by side."
+    each = "each " if len(settings) > 1 else ""
+    if is_number(folds):
+        said += f", {each}on {'one hold-out' if folds == 1 else plural(folds, 'fold')}"
+    said += ", trained side by side." if len(settings) > 1 or folds != 1 else "."
     for word in ("dropped", "diverged"):
         number = sum(s.get("status") == word for s in settings)
         said += (
@@ -59,7 +61,8 @@ def curves(facts: Facts) -> Section:
         charts.append(_curve_figure(facts, "curve-chart", front, behind, axis=facts.metric_words))
     if not charts:
         return Section(key="curves", title="Learning curves")
-    said = "The winning setting in front, means over its folds"
+    said = "The winning setting in front"
+    said += "" if (facts.details.get("splits") or {}).get("folds") == 1 else ", means over its folds"
     said += f"; {plural(len(tracks), 'other setting')} faint behind it" if tracks else ""
     said += ". A ring marks where a setting was dropped or diverged." if any(t.left for t in tracks) else "."
     parts = [figures(*charts), _curve_table(facts)]
@@ -71,10 +74,11 @@ def fit_quality(facts: Facts) -> Section:
     quality = facts.result.get("fit_quality")
     if not quality:
         return Section(key="fit", title="Fit quality")
+    them = f"{facts.noun}s"
     said = {
-        "good": "Good fit: it learned what the training rows say, and holds on rows that it never saw.",
-        "under": "Under-fitted: the training rows themselves are not yet learned well.",
-        "over": "Over-fitted: it knows its training rows much better than rows that it never saw.",
+        "good": f"Good fit: it learned what the training {them} say, and holds on {them} that it never saw.",
+        "under": f"Under-fitted: the training {them} themselves are not yet learned well.",
+        "over": f"Over-fitted: it knows its training {them} much better than {them} that it never saw.",
     }
     parts: list[Child] = []
     fitted, score = facts.curve("train_score"), facts.curve("score")
@@ -83,8 +87,8 @@ def fit_quality(facts: Facts) -> Section:
         places = decimals([ours, theirs])
         when = f"At step {count(step)}, the one that was kept" if facts.kept_step is not None else "At the end"
         words = f"{when}, {facts.metric_words} was "
-        shown = [exact(ours, fixed(ours, places)), " on training rows and ", exact(theirs, fixed(theirs, places))]
-        parts.append(tag("p", words, shown, " on validation rows."))
+        shown = [exact(ours, fixed(ours, places)), f" on training {them} and ", exact(theirs, fixed(theirs, places))]
+        parts.append(tag("p", words, shown, f" on validation {them}."))
     reason = facts.details.get("fit_reason")
     parts.append(tag("p", str(reason)) if reason else None)
     remedy = facts.details.get("remedy")

@@ -46,7 +46,7 @@ def scores(facts: Facts) -> Section:
         places=places,
     )
     caption = "Dots are scores, lines are 95 % intervals. The intervals of two rows may overlap and the "
-    caption += "difference still be sure, because both were judged on the same rows: see the table. "
+    caption += f"difference still be sure, because both were judged on the same {facts.noun}s: see the table. "
     frame = row_scale(rows, start=0, end=1)
     if any(not frame.low <= r.value <= frame.high for r in rows):
         caption += "An arrowhead points to a score beyond the frame."
@@ -106,11 +106,6 @@ def _headline(facts: Facts) -> Markup | None:
     )
 
 
-_SAMPLES = {"text": "Texts", "series": "Windows"} | {
-    kind: kind.capitalize() for kind in ("images", "signals", "graphs", "nodes", "sets")
-}
-
-
 def _glance(facts: Facts) -> Markup:
     """The run in a few numbers."""
     data, members = facts.result.get("data") or {}, facts.result.get("members") or {}
@@ -118,7 +113,7 @@ def _glance(facts: Facts) -> Markup:
     if is_number(data.get("rows")):
         kind = str(data.get("kind") or "table")
         columns = f" × {count(data['columns'])}" if kind == "table" and is_number(data.get("columns")) else ""
-        noun = "Rows × columns" if columns else _SAMPLES.get(kind, "Rows")
+        noun = "Rows × columns" if columns else f"{capital(facts.noun)}s"
         found.append((noun, count(data["rows"]) + columns))
     if is_number(members.get("trained")):
         lost = [f"{count(members[k])} {k}" for k in ("dropped", "diverged") if members.get(k)]
@@ -151,7 +146,7 @@ def _summary(facts: Facts, baselines: list[Mapping[str, Any]]) -> str:
         "not compared": "not compared in pairs with",
     }
     said = [f"{links[word]} {listed(by_word[word])}" for word in order if word in by_word]
-    rows = f" on {plural(facts.score.rows, 'row')}" if facts.score and is_number(facts.score.rows) else ""
+    rows = f" on {plural(facts.score.rows, facts.noun)}" if facts.score and is_number(facts.score.rows) else ""
     return f"Judged in pairs{rows}, this network is {'; '.join(said)}."
 
 

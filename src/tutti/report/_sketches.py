@@ -14,7 +14,11 @@ from tutti.report._svg import Drawing, thin
 SIDE = 160
 ROUNDS = 60  # of the layout of a graph
 MOST_NODES = 80
+MOST_POINTS = 400
 SLIGHT = 0.02  # of log-odds: where no word changes more, none is marked
+PASTS = 2  # how many times as long as a forecast the past before it is drawn
+LEAST_PAST = 48  # steps of the past that are drawn at least
+LOOKS = 4  # how many steps an item's attention is drawn in, beside none
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
 
 
@@ -36,10 +40,10 @@ def _image(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], wor
 def _text(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], words: str) -> Markup | None:
     """The text; where it is known what its words are worth, these are marked by it: four shades each way."""
     text = str(picture.get("text", ""))
-    parts = [(str(p[0]), float(p[1])) for p in example.get("parts") or () if len(p) == 2 and is_number(p[1])]
-    most = max((abs(worth) for _, worth in parts), default=0.0)
-    if most < SLIGHT:
+    if not is_marked(example):
         return tag("blockquote", text)
+    parts = _parts(example)
+    most = max(abs(worth) for _, worth in parts)
     words_marked = []
     for part, worth in parts:
         shade = round(4 * abs(worth) / most)
@@ -50,37 +54,63 @@ def _text(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], word
     return tag("blockquote", *words_marked, text[sum(len(part) for part, _ in parts) :])
 
 
+def is_marked(example: Mapping[str, Any]) -> bool:
+    """Whether some word of this text changes its answer enough to be marked."""
+    return max((abs(worth) for _, worth in _parts(example)), default=0.0) >= SLIGHT
+
+
+def _parts(example: Mapping[str, Any]) -> list[tuple[str, float]]:
+    return [(str(p[0]), float(p[1])) for p in example.get("parts") or () if len(p) == 2 and is_number(p[1])]
+
+
 def _signal(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], words: str) -> Markup | None:
     return _curves(key, [("trace", 0, values) for values in _numbers(picture.get("values"))], words)
 
 
 def _series(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], words: str) -> Markup | None:
-    """The past, what came, and what was forecast, of the first channel."""
+    """The end of the past, what came, what was forecast and the band (half a width for each output) around it, of
+    the first channel."""
     past, future = _numbers(picture.get("past")), _numbers(picture.get("future"))
     if not past:
         return None
-    begin = len(past[0])
-    lines = [("trace", 0, past[0])]
-    lines += [("trace", begin - 1, [past[0][-1], *values]) for values in future[:1]]
-    told = example.get("answer")
-    if isinstance(told, Sequence) and future:
-        steps, channels = len(future[0]), len(future)
-        if len(told) == steps * channels:
-            lines.append(("trace strong", begin, [float(x) for x in told[::channels]]))
-    return _curves(key, lines, words)
+    steps, channels = (len(future[0]), len(future)) if future else (0, 1)
+    before = past[0][-max(LEAST_PAST, PASTS * steps) :]
+    begin = len(before)
+    lines = [("trace", 0, before)]
+    lines += [("trace", begin - 1, [before[-1], *values]) for values in future[:1]]
+    told, width = example.get("answer"), example.get("band")
+    band = None
+    if isinstance(told, Sequence) and steps and len(told) == steps * channels:
+        forecast = [float(x) for x in told[::channels]]
+        lines.append(("trace strong", begin, forecast))
+        if isinstance(width, Sequence) and len(width) == len(told) and all(map(is_number, width)):
+            own = width[::channels]
+            pairs = list(zip(forecast, own, strict=True))
+            band = (begin, [f - w for f, w in pairs], [f + w for f, w in pairs])
+    return _curves(key, lines, words, band)
 
 
 def _points(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], words: str) -> Markup | None:
     """Points in two dimensions; of three the first two axes, seen a little from the side."""
-    found = [p for p in picture.get("points") or () if len(p) and all(is_number(x) for x in p)]
+    places, looks = picture.get("points") or (), example.get("attention") or ()
+    if len(looks) != len(places) or not all(map(is_number, looks)):
+        looks = [None] * len(places)  # a network that does not say where it looks
+    given = zip(places, looks, strict=True)
+    found = [(_tilted(p), look) for p, look in given if len(p) and all(is_number(x) for x in p)]
     if not found:
         return None
-    flat = [_tilted(p) for p in found]
-    x = spread([p[0] for p in flat], start=4, end=SIDE - 4)
-    y = spread([p[1] for p in flat], start=SIDE - 4, end=4)
-    drawing = Drawing(key, SIDE, SIDE, title=words, description=f"{len(found)} points")
-    for point in thin(flat, 400):
-        drawing.dot((x(point[0]), y(point[1])), 1.6, "place")
+    x = spread([p[0] for p, _ in found], start=6, end=SIDE - 6)
+    y = spread([p[1] for p, _ in found], start=SIDE - 6, end=6)
+    at_most = sum(look is not None and look >= 0.5 for _, look in found)
+    told = f"{len(found)} points" + (f", {at_most} with an attention of 0.5 or more" if at_most else "")
+    drawing = Drawing(key, SIDE, SIDE, title=words, description=told)
+    for (a, b), look in sorted(found[:MOST_POINTS], key=lambda p: p[1] or 0.0):  # what it looks at lies on top
+        if look is None:
+            drawing.dot((x(a), y(b)), 1.6, "place")
+        else:
+            level = round(LOOKS * min(max(look, 0.0), 1.0))
+            hint = f"attention {look:.2f}" if level else None
+            drawing.dot((x(a), y(b)), 1.4 + 0.8 * level, f"look-{level}", hint=hint)
     return drawing.render()
 
 
@@ -134,15 +164,27 @@ def _numbers(values: Any) -> list[list[Number]]:
     return [[x for x in part if is_number(x)] for part in values or () if any(is_number(x) for x in part)]
 
 
-def _curves(key: str, lines: Sequence[tuple[str, int, Sequence[Number]]], words: str) -> Markup | None:
-    """Lines over a common axis: (class, first step, values)."""
+def _curves(
+    key: str,
+    lines: Sequence[tuple[str, int, Sequence[Number]]],
+    words: str,
+    band: tuple[int, Sequence[Number], Sequence[Number]] | None = None,
+) -> Markup | None:
+    """Lines over a common axis: (class, first step, values). band: (first step, lower ends, upper ends)."""
     if not lines:
         return None
     width = 2 * SIDE
     steps = max(begin + len(values) for _, begin, values in lines)
     x = Scale(low=0, high=max(1, steps - 1), start=4, end=width - 4)
-    y = spread([v for _, _, values in lines for v in values], start=SIDE / 2 - 4, end=4)
-    drawing = Drawing(key, width, SIDE // 2, title=words, description=f"{steps} steps")
+    height = SIDE // 2 if band is None else 3 * SIDE // 4
+    ends = [] if band is None else [*band[1], *band[2]]
+    y = spread([*ends, *(v for _, _, values in lines for v in values)], start=height - 4, end=4)
+    shown = f"{steps} steps" if band is None else f"{steps} steps, a band around the last {len(band[1])}"
+    drawing = Drawing(key, width, height, title=words, description=shown)
+    if band is not None:
+        begin, lower, upper = band
+        above = [(x(begin + i), y(v)) for i, v in enumerate(upper)]
+        drawing.area([*above, *reversed([(x(begin + i), y(v)) for i, v in enumerate(lower)])], "band")
     for class_, begin, values in lines:
         drawing.path(thin([(x(begin + i), y(v)) for i, v in enumerate(values)], 320), class_)
     return drawing.render()

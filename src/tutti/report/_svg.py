@@ -52,6 +52,11 @@ class Drawing:
             steps = "L".join(f"{place(x)} {place(y)}" for x, y in points)
             self.parts.append(tag("path", d=f"M{steps}", class_=class_, clip_path=f"url(#{clip})" if clip else None))
 
+    def area(self, points: Sequence[Point], class_: str) -> None:
+        """A filled shape with these corners."""
+        corners = "L".join(f"{place(x)} {place(y)}" for x, y in points)
+        self.parts.append(tag("path", d=f"M{corners}Z", class_=class_))
+
     def dot(self, at: Point, radius: Number, class_: str, *, hint: str | None = None) -> None:
         inner = tag("title", hint) if hint else None
         self.parts.append(tag("circle", inner, cx=place(at[0]), cy=place(at[1]), r=place(radius), class_=class_))

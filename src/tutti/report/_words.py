@@ -12,6 +12,7 @@ _METRICS = {
     "r2": "R²",
     "f1": "F1",
     "brier": "Brier score",
+    "iou": "IoU",
     "nats": "nats a token",
     "bits": "bits a token",
 }
