@@ -90,6 +90,13 @@ def test_numbers_that_json_does_not_know_become_null(tutti, fitted, result):
     assert json.loads(out)["seconds"] is None
 
 
+def test_a_device_that_is_not_there_is_the_users_mistake(tutti):
+    code, _, err = tutti("fit", "iris", "--device", "tpu", "--quiet")
+    assert code == 2
+    assert "The device 'tpu' cannot be used here" in err
+    assert 'Fix: Give "cpu".' in err
+
+
 def test_the_options_reach_fit(tutti, fitted):
     words = """fit a.csv --target y --out r --seed 3 --folds 4 --budget 60s --test t.csv --time when --group g
         --series s --gap 2 --no-header --kind a=b=category --keep k --drop d --drop e --delimiter ;
@@ -97,7 +104,7 @@ def test_the_options_reach_fit(tutti, fitted):
         --learning-rate 0.1 --learning-rate 0.01 --weight-decay 0 --class-weight balanced --no-rungs
         --executor looped --precision bfloat16 --across spread --no-examples --data series --text words --set event
         --edges e.csv --smiles s --masks m --target-from {a}.png --forecast x --horizon 4 --window 9 --parts 3,2,1
-        --setting mixup=0.5 --generate --vocabulary 50 --unit word --size 8x9 --length 7 --rate 16 --skip"""
+        --setting mixup=0.5 --generate --vocabulary 50 --unit word --size 8x9 --length 7 --rate 16 --skip --device cpu"""
     code, _, err = tutti(
         *words.split(),
         "--model",
@@ -111,6 +118,7 @@ def test_the_options_reach_fit(tutti, fitted):
         "out": "r",
         "seed": 3,
         "folds": 4,
+        "device": "cpu",
         "executor": "looped",
         "precision": "bfloat16",
         "across": "spread",

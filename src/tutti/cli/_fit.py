@@ -57,6 +57,7 @@ def fit(
     setting: o.Hyper = None,
     class_weight: o.ClassWeight = None,
     no_rungs: o.NoRungs = False,
+    device: o.Device = None,
     executor: o.Executor = None,
     precision: o.Precision = "float32",
     across: o.Across = None,

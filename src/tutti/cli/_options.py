@@ -211,6 +211,15 @@ ClassWeight = Annotated[
 NoRungs = Annotated[
     bool, _option("--no-rungs", panel=_MODEL, text="Train every setting to the end; drop none on the way.")
 ]
+Device = Annotated[
+    str | None,
+    _option(
+        "--device",
+        panel=_MODEL,
+        value="NAME",
+        text="Where it is trained: cpu, cuda, cuda:1 or mps; by default a CUDA card where there is one.",
+    ),
+]
 Executor = Annotated[
     str | None,
     _option(

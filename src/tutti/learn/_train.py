@@ -326,7 +326,16 @@ def _device(name: str | None) -> torch.device:
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.empty(1, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"The device {name!r} cannot be used here: {reason}.", fix='Give "cpu".') from error
+        device = torch.device(name)
+        found = torch.empty(1, device=device).device
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
+        raise _unusable(name, str(error).splitlines()[0].split(". ")[0].rstrip(".")) from error
+    if found.type == "meta":
+        raise _unusable(name, "it holds no numbers")
+    if found.type == "cpu" and device.index:
+        raise _unusable(name, 'all processors are one device, "cpu"')
+    return found
+
+
+def _unusable(name: str, reason: str) -> InputError:
+    return InputError(f"The device {name!r} cannot be used here: {reason}.", fix='Give "cpu".')
