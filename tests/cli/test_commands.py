@@ -104,7 +104,8 @@ def test_the_options_reach_fit(tutti, fitted):
         --learning-rate 0.1 --learning-rate 0.01 --weight-decay 0 --class-weight balanced --no-rungs
         --executor looped --precision bfloat16 --across spread --no-examples --data series --text words --set event
         --edges e.csv --smiles s --masks m --target-from {a}.png --forecast x --horizon 4 --window 9 --parts 3,2,1
-        --setting mixup=0.5 --generate --vocabulary 50 --unit word --size 8x9 --length 7 --rate 16 --skip --device cpu"""
+        --setting mixup=0.5 --generate --vocabulary 50 --unit word --size 8x9 --length 7 --rate 16 --skip
+        --device cpu"""
     code, _, err = tutti(
         *words.split(),
         "--model",
