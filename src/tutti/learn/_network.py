@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tutti.core import Config, InputError, InputTypeError, Layout, Shape, TableShape
+from tutti.core import Config, InputError, InputTypeError, Shape, TableShape
 from tutti.data import Table
 from tutti.learn._options import Options
 from tutti.learn._recipe import Recipe
@@ -24,7 +24,7 @@ _LAYER = {"activity_l1": "activity", "activity_l2": "activity"}  # a model's opt
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """How to build a member, what to call it, and how many weights it has."""
+    """How to build a member, what to call it, and how many weights it has, frozen ones among them."""
 
     build: Callable[[], nn.Module]
     config: Config | None
@@ -130,4 +130,4 @@ def _probe(build: Callable[[], nn.Module], table: Table, task: Task) -> None:
 def _count(build: Callable[[], nn.Module]) -> int:
     with torch.random.fork_rng(devices=[]):
         network = build()
-    return Layout.of(getattr(network, "body", network)).used
+    return sum(p.numel() for p in getattr(network, "body", network).parameters())
