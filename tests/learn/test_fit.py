@@ -159,7 +159,7 @@ def test_default_names_count_up_and_an_existing_folder_is_never_overwritten(
 
 
 def test_test_rows_change_neither_weights_nor_validation_scores(
-    wine: pd.DataFrame, cheap: dict[str, Any], weights_of: Callable[[Any], dict[str, torch.Tensor]], steady: None
+    wine: pd.DataFrame, cheap: dict[str, Any], weights_of: Callable[[Any], dict[str, torch.Tensor]]
 ) -> None:
     # catalogue: D6
     first = tutti.fit(wine, target="cultivar", out="first", **cheap)
@@ -175,7 +175,7 @@ def test_test_rows_change_neither_weights_nor_validation_scores(
 
 
 def test_a_test_file_changes_neither_weights_nor_validation_scores(
-    wine: pd.DataFrame, cheap: dict[str, Any], weights_of: Callable[[Any], dict[str, torch.Tensor]], steady: None
+    wine: pd.DataFrame, cheap: dict[str, Any], weights_of: Callable[[Any], dict[str, torch.Tensor]]
 ) -> None:
     # catalogue: D6
     test = wine.iloc[::4].copy()
@@ -195,7 +195,7 @@ def _same_training(first: Model, second: Model, weights_of: Callable[[Any], dict
         torch.testing.assert_close(b[name], a[name], rtol=0, atol=0, equal_nan=True)
 
 
-def test_validation_rows_do_not_scale_their_own_fold(wine: pd.DataFrame, cheap: dict[str, Any], steady: None) -> None:
+def test_validation_rows_do_not_scale_their_own_fold(wine: pd.DataFrame, cheap: dict[str, Any]) -> None:
     # catalogue: D6
     model = tutti.fit(wine, target="cultivar", out="run", **cheap)
     splits = _tensors(model, "splits")

@@ -82,7 +82,7 @@ def test_rows_of_weight_zero_do_not_count(wine: pd.DataFrame, cheap: dict[str, A
     assert set(model.predict(wine)) == {"barbera", "grignolino"}
 
 
-def test_the_unit_of_weights_changes_nothing(wine: pd.DataFrame, cheap: dict[str, Any], steady: None) -> None:
+def test_the_unit_of_weights_changes_nothing(wine: pd.DataFrame, cheap: dict[str, Any]) -> None:
     assert same(tutti.fit(wine, **ONE, **cheap), tutti.fit(wine.assign(w=8.0), **ONE, weight="w", **cheap))
     half = np.where(np.arange(len(wine)) % 2, 1.0, 0.25)
     models = [tutti.fit(wine.assign(w=half * unit), **ONE, weight="w", **cheap) for unit in (1, 2.0**-12)]
@@ -196,7 +196,7 @@ def test_without_a_test_the_score_is_out_of_fold_and_corrected(wine: pd.DataFram
     assert result["verdict"].startswith("No rows were held out")
 
 
-def test_the_seed_decides_everything(wine: pd.DataFrame, cheap: dict[str, Any], steady: None) -> None:
+def test_the_seed_decides_everything(wine: pd.DataFrame, cheap: dict[str, Any]) -> None:
     runs = [tutti.fit(wine, **ONE, seed=seed, **cheap) for seed in (1, 1, 2)]
     first, again, other = (model.predict_raw(wine) for model in runs)
     np.testing.assert_array_equal(again, first)

@@ -21,9 +21,7 @@ def _result(folder: Path) -> dict[str, Any]:
 
 
 # catalogue: T7
-def test_a_collection_is_fitted_saved_and_fitted_again_alike(
-    shared_data: Path, cheap: dict[str, Any], steady: None
-) -> None:
+def test_a_collection_is_fitted_saved_and_fitted_again_alike(shared_data: Path, cheap: dict[str, Any]) -> None:
     source = shared_data / "graphs" / "tu" / "MUTAG.txt"
     cheap |= {"model": SMALL, "epochs": 8, "folds": 2}
     model = tutti.fit(source, out="one", **cheap)
@@ -37,7 +35,6 @@ def test_a_collection_is_fitted_saved_and_fitted_again_alike(
 
 
 # catalogue: T19
-@pytest.mark.usefixtures("steady")
 def test_molecules_with_scaffolds_held_out(shared_data: Path, cheap: dict[str, Any]) -> None:
     table = pd.read_csv(shared_data / "molecules" / "delaney-processed.csv").iloc[:300]
     table = table[["smiles", "measured log solubility in mols per litre"]].set_axis(["smiles", "logS"], axis=1)

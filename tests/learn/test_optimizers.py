@@ -63,7 +63,6 @@ class Ctrl(Observer):
             signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.usefixtures("steady")
 @pytest.mark.parametrize(
     "optimizer", ["adam,sam,schedulefree_adamw", pytest.param("torch.NAdam,muon", marks=pytest.mark.slow)]
 )

@@ -99,7 +99,7 @@ def make_steady(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def whole(uninterrupted: tuple[Path, int], place: Path, steady: None) -> int:
+def whole(uninterrupted: tuple[Path, int], place: Path) -> int:
     """The uninterrupted run, in whole/; the number of its boards."""
     shutil.copytree(uninterrupted[0], place / "whole")
     return uninterrupted[1]
@@ -146,9 +146,7 @@ def test_a_fit_that_failed_goes_on_from_its_last_checkpoint(
     assert_same("whole", "run", weights_of)
 
 
-def test_a_fit_killed_before_it_trained_begins_anew(
-    wine_csv: Path, steady: None, whole: int, weights_of: Weights
-) -> None:
+def test_a_fit_killed_before_it_trained_begins_anew(wine_csv: Path, whole: int, weights_of: Weights) -> None:
     class Stop(Observer):
         def on_plan(self, lines: Any) -> None:
             raise KilledError
@@ -204,7 +202,7 @@ def test_a_run_on_data_in_memory_is_resumed_with_the_data(
 
 @pytest.mark.parametrize("options", [{"refit": True}, {"time": "bottled"}, {"test_size": 0}])
 def test_every_ending_is_the_same_after_a_stop(
-    options: dict[str, Any], wine_csv: Path, wine: pd.DataFrame, steady: None, weights_of: Weights
+    options: dict[str, Any], wine_csv: Path, wine: pd.DataFrame, weights_of: Weights
 ) -> None:
     options = {**SEARCHED, **options, "learning_rates": [3e-3]}
     tutti.fit(wine_csv, **{**options, "out": "whole"})
@@ -214,7 +212,7 @@ def test_every_ending_is_the_same_after_a_stop(
     assert_same("whole", "run", weights_of)
 
 
-def test_a_resumed_run_has_time_left(wine_csv: Path, steady: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_has_time_left(wine_csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A budget that was used up almost entirely leaves a resumed run ten seconds, not none."""
     tutti.fit(wine_csv, observer=Ctrl(2), budget=10, **SEARCHED)
     run = Run.open("run")
@@ -230,9 +228,7 @@ def test_a_resumed_run_has_time_left(wine_csv: Path, steady: None, monkeypatch: 
     assert model.result["seconds"] > 9.9
 
 
-def test_a_resumed_run_does_not_tune_its_baselines_again(
-    wine_csv: Path, steady: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resumed_run_does_not_tune_its_baselines_again(wine_csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = tutti.fit(wine_csv, observer=Ctrl(2), **{**SEARCHED, "baselines": True})
     told: list[Any] = []
     from tutti.learn import _fit
@@ -251,7 +247,7 @@ def test_a_resumed_run_does_not_tune_its_baselines_again(
 
 
 def test_a_raced_grid_does_not_grow_after_a_stop_either(
-    wine_csv: Path, steady: None, monkeypatch: pytest.MonkeyPatch, weights_of: Weights
+    wine_csv: Path, monkeypatch: pytest.MonkeyPatch, weights_of: Weights
 ) -> None:
     """A race picks one setting of the grid and trains it alone: its grid is not to grow."""
     from tutti.learn import _ladder

@@ -85,7 +85,6 @@ def test_statistics_are_those_of_each_set() -> None:
 
 
 @pytest.mark.parametrize("name", ["attention", "settransformer"])
-@pytest.mark.usefixtures("steady")
 def test_other_families_are_named(name: str, cheap: dict[str, Any], place: Path) -> None:
     source = _events(60)
     model = tutti.fit(source, "label", set="id", model=name, **(cheap | {"folds": 2, "epochs": 1}))

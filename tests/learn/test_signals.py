@@ -12,7 +12,6 @@ from tutti import models
 from tutti.core import InputError
 
 SMALL = models.InceptionTime(filters=4, kernels=(3, 9), depth=3)
-pytestmark = pytest.mark.usefixtures("place", "steady")
 
 
 def record(folder: Path, speakers: int = 3, takes: int = 6) -> Path:

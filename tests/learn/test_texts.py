@@ -24,7 +24,6 @@ def sentences(shared_data: Path) -> tuple[list[str], np.ndarray]:
 
 
 # catalogue: T5, D4
-@pytest.mark.usefixtures("steady")
 def test_sentences_are_learnt_judged_and_predicted_in_order(
     shared_data: Path, sentences: tuple[list[str], np.ndarray]
 ) -> None:
@@ -66,7 +65,6 @@ def _words_are_worth_what_their_absence_changes(model: Any) -> None:
 
 
 # catalogue: A17, A12
-@pytest.mark.usefixtures("steady")
 @pytest.mark.parametrize("name", ["bag", "convolution", "lstm", "transformer"])
 def test_every_network_for_texts_trains_and_repeats_itself(
     name: str, cheap: dict[str, Any], sentences: tuple[list[str], np.ndarray]
@@ -85,7 +83,6 @@ def test_every_network_for_texts_trains_and_repeats_itself(
     np.testing.assert_array_equal(first.predict_proba(texts), second.predict_proba(texts))
 
 
-@pytest.mark.usefixtures("steady")
 def test_values_are_regressed_from_texts(cheap: dict[str, Any]) -> None:
     draw = np.random.default_rng(0)
     words = [f"word{i}" for i in range(30)]

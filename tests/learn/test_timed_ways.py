@@ -11,6 +11,8 @@ from tutti.learn._options import Options
 from tutti.learn._train import Training
 from tutti.training import Population
 
+pytestmark = pytest.mark.stopwatch
+
 
 @pytest.fixture
 def training() -> Training:
