@@ -1,6 +1,7 @@
 """The same data give the same Table from whatever file, frame or array they come."""  # catalogue: D1
 
 import gzip
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -281,3 +282,34 @@ def test_the_fingerprint_sees_every_value(name: str) -> None:
     changed = columns | {name: [*columns[name][:2], *columns[name][:1:-1]]}
     assert fingerprint(columns) == fingerprint(dict(columns))
     assert fingerprint(columns) != fingerprint(changed)
+
+
+@pytest.mark.parametrize(
+    ("name", "reads"),
+    [
+        ("rows.csv", "csv.read_csv"),
+        ("rows.csv.gz", "csv.read_csv"),
+        ("rows.json", "json.read_json"),
+        ("rows.parquet", "parquet.read_table"),
+    ],
+)
+def test_threads_of_arrow_are_given_nothing_of_python(
+    arrow: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reads: str
+) -> None:
+    """A thread that lets go of a Python object while the interpreter ends aborts the process: exit code 134."""
+    write = {"rows.csv": _csv, "rows.csv.gz": _zipped, "rows.json": _json_lines, "rows.parquet": _parquet}[name]
+    path = write(arrow.drop_columns("day"), tmp_path / name)
+    module, function = reads.split(".")
+    owner = importlib.import_module(f"pyarrow.{module}")
+    original = getattr(owner, function)
+    given: list[Any] = []
+
+    def spy(source: Any, *rest: Any, **options: Any) -> Any:
+        given.extend([source, *options.values()])
+        return original(source, *rest, **options)
+
+    monkeypatch.setattr(owner, function, spy)
+    read(path, target="kind")
+    assert isinstance(given[0], pa.NativeFile)
+    assert not isinstance(given[0], pa.PythonFile)
+    assert all(getattr(option, "invalid_row_handler", None) is None for option in given[1:])

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from tutti.core import Finding, InputError
-from tutti.data._text import Header, open_plain, read_text
+from tutti.data._bytes import for_arrow, open_plain
+from tutti.data._text import Header, read_text
 
 _FEATURES, _TARGETS = ("X", "x", "data", "features"), ("y", "Y", "target", "targets", "labels")
 
@@ -58,14 +59,14 @@ def _is_json(path: Path, head: bytes) -> bool:
 def _parquet(path: Path) -> Content:
     from pyarrow import parquet
 
-    with path.open("rb") as file:
+    with for_arrow(path) as file:
         table = parquet.read_table(file)
     return Content(table.column_names, table.columns)
 
 
 def _arrow(path: Path) -> Content:
-    with path.open("rb") as file:
-        data = pa.BufferReader(file.read())
+    with for_arrow(path) as file:
+        data = pa.BufferReader(file.read_buffer())
     try:
         table = pa.ipc.open_file(data).read_all()
     except pa.ArrowInvalid:
@@ -142,7 +143,7 @@ def _json(path: Path) -> Content:
     from pyarrow import json as arrow_json
 
     try:
-        with open_plain(path) as file:
+        with for_arrow(path) as file:
             table = arrow_json.read_json(file, read_options=arrow_json.ReadOptions(block_size=1 << 24))
         if not any(pa.types.is_timestamp(kind) for kind in table.schema.types):
             return Content(table.column_names, table.columns)

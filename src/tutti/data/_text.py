@@ -4,7 +4,6 @@ pyarrow splits the cells; it never guesses a type, so that `007`, `1,234` or `?`
 """
 
 import csv
-import gzip
 import io
 import re
 from collections import Counter
@@ -17,6 +16,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from tutti.core import Finding, InputError
+from tutti.data._bytes import copied, for_arrow, open_plain
 
 SAMPLE = 1 << 18  # bytes looked at for delimiter and header
 BLOCK = 1 << 23  # bytes that pyarrow parses at a time
@@ -24,6 +24,7 @@ DELIMITERS = ("\t", ";", "|", ",")  # in order of trust: a comma may also be a d
 SPACES = " "  # stands for runs of blanks
 _NAMES = {"\t": "tab", ";": "semicolon", "|": "pipe", ",": "comma", SPACES: "spaces"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_RAGGED = re.compile(r"Expected \d+ columns, got \d+: (.*)", re.DOTALL)  # pyarrow's words for such a row
 _SIGNAL = 24  # so many columns of numbers without a name may be a signal
 
 
@@ -126,13 +127,6 @@ def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
 
 def _records(sample: str) -> list[str]:
     return [line for line in sample.splitlines() if line.strip()]
-
-
-def open_plain(path: Path) -> "io.BufferedIOBase":
-    """The bytes of a file, gzip undone."""
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if zipped else path.open("rb")
 
 
 def _bytes(path: Path) -> bytes:
@@ -270,34 +264,26 @@ def _counts_up(cells: list[str]) -> bool:
 
 def _split(path: Path, content: bytes | None, delimiter: str, cells: int) -> pa.Table:
     """All records as columns of text, line breaks inside quotes included."""
-    bad: list[str] = []
-
-    def ragged(row: arrow_csv.InvalidRow) -> str:
-        bad.append(row.text)
-        return "skip"
-
     names = [str(i) for i in range(cells)]
-    with open_plain(path) if content is None else pa.BufferReader(content) as source:
+    with for_arrow(path) if content is None else copied(io.BytesIO(content)) as source:
         try:
-            table = arrow_csv.read_csv(
+            # No invalid_row_handler: pyarrow's threads would hold a Python function; see `for_arrow`.
+            return arrow_csv.read_csv(
                 source,
                 read_options=arrow_csv.ReadOptions(column_names=names, block_size=BLOCK),
                 parse_options=arrow_csv.ParseOptions(
-                    delimiter=delimiter,
-                    newlines_in_values=True,
-                    invalid_row_handler=ragged,
-                    ignore_empty_lines=cells > 1,
+                    delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=cells > 1
                 ),
                 convert_options=arrow_csv.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
                 ),
             )
         except (pa.ArrowInvalid, OSError, EOFError) as error:
+            ragged = _RAGGED.search(str(error))
+            if ragged:
+                raise _ragged_error(path, content, delimiter, cells, ragged[1]) from error
             fix = "Is a quote left open?"
             raise InputError(f"{path.name} cannot be read as text: {error}.", fix=fix) from error
-    if bad:
-        raise _ragged_error(path, content, delimiter, cells, bad[0])
-    return table
 
 
 def _ragged_error(path: Path, content: bytes | None, delimiter: str, cells: int, row: str) -> InputError:

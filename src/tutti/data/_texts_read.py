@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from tutti.core import Finding, InputError, nearest
+from tutti.data._bytes import open_plain
 from tutti.data._reading import Reading
 from tutti.data._sample import Found
 from tutti.data._sources import BUNDLED, Frame, columns_of, load
-from tutti.data._text import open_plain
 from tutti.data._texts import Corpus, Texts
 from tutti.data._tokens import tokeniser_from_json
 
