@@ -3,15 +3,14 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode, resolve_name
 
-from tutti.core import InputError
-
-MOST = 20_000  # nodes; beyond that a picture is no help
+from tutti.core import InputError, unknown
+from tutti.inspection._recorder import NodeKind, Recorder
+from tutti.inspection._untouched import untouched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +24,7 @@ class Node:
     """
 
     name: str
-    kind: Literal["input", "parameter", "constant", "operation"]
+    kind: NodeKind
     layer: str
     shape: tuple[int, ...]
     value: float
@@ -48,55 +47,10 @@ class ComputationGraph:
 
     def node(self, name: str) -> Node:
         """The node of this name (the first of several)."""
-        from tutti.core import unknown
-
         found = next((n for n in self.nodes if n.name == name), None)
         if found is None:
             raise unknown("node", name, sorted({n.name for n in self.nodes}))
         return found
-
-
-class _Recorder(TorchFunctionMode):
-    """Notes every call of a torch function that makes a tensor of floating point from others."""
-
-    def __init__(self, known: dict[int, int], made: list[tuple[str, str, Tensor, tuple[int, ...]]]) -> None:
-        super().__init__()
-        self.known, self.made = known, made
-        self.layer: list[str] = [""]
-        self.kept: list[Tensor] = []  # so that no id is used twice
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        result = func(*args, **(kwargs or {}))
-        for tensor in _tensors(result):
-            if tensor.is_floating_point():
-                self._note(_called(func), tensor, [*_tensors(args), *_tensors((kwargs or {}).values())])
-        return result
-
-    def _note(self, name: str, tensor: Tensor, given: Sequence[Tensor]) -> None:
-        if id(tensor) in self.known or name.startswith("__get") or len(self.made) >= MOST:
-            return
-        sources = tuple(dict.fromkeys(self.known[id(t)] for t in given if id(t) in self.known))
-        if not sources:
-            return  # made from nothing that is known: a constant
-        if tensor.requires_grad and not tensor.is_leaf:
-            tensor.retain_grad()
-        self.kept.append(tensor)
-        self.known[id(tensor)] = len(self.made)
-        self.made.append((name, self.layer[-1], tensor, sources))
-
-
-def _tensors(values: Any) -> list[Tensor]:
-    if isinstance(values, Tensor):
-        return [values]
-    if isinstance(values, dict):
-        values = values.values()
-    return [t for v in values for t in _tensors(v)] if isinstance(values, (list, tuple, type({}.values()))) else []
-
-
-def _called(func: Any) -> str:
-    name: str = resolve_name(func) or getattr(func, "__name__", "operation")
-    short = name.rsplit(".", 1)[-1]
-    return short.strip("_") if short.startswith("__") else short
 
 
 @contextmanager
@@ -121,70 +75,60 @@ def computation_graph(network: nn.Module, loss: Any, inputs: Sequence[Tensor], t
     """Runs the network and the mean of `loss(output, target)` forward and backward, and keeps what every step gave.
 
     The graph is the one that back-propagation walks: each call of a torch function is a node (linear, relu, +), so
-    a layer of torch's own kernels is one node. Gradients by the network's inputs are kept too. Weights, their
-    `.grad` and the mode of the network are left as they were.
+    a layer of torch's own kernels is one node. What writes into a tensor (relu_, +=, h[:, 0] = …) is a node of its
+    own beside the one whose values it replaces, each with the values and the gradient of its moment. Gradients by
+    the network's inputs are kept too. Weights, their `.grad`, buffers and modes of the network are left as they were.
+
+    InputError: the loss depends on nothing known; a tensor is changed in place by what torch does not show; more
+    than MOST operations.
     """
     parameters = dict(network.named_parameters())
     before = {name: p.grad for name, p in parameters.items()}
-    leaves = [x.detach().clone().requires_grad_() if x.is_floating_point() else x for x in inputs]
-    made: list[tuple[str, str, Tensor, tuple[int, ...]]] = []
-    named = [(f"input {i}" if len(leaves) > 1 else "input", x) for i, x in enumerate(leaves)]
-    named += list(parameters.items())
+    # Clones of leaves: a network may write into its input.
+    given = [x.detach().clone().requires_grad_(x.is_floating_point()).clone() for x in inputs]
+    recorder = Recorder()
+    for i, x in enumerate(given):
+        recorder.add(f"input {i}" if len(given) > 1 else "input", x, kind="input")
+    for name, parameter in parameters.items():
+        recorder.add(name, parameter, kind="parameter")
     if target.is_floating_point():
-        named.append(("target", target))
-    known = {id(tensor): place for place, (_, tensor) in enumerate(named)}
-    made += [(name, "", tensor, ()) for name, tensor in named]
-    recorder = _Recorder(known, made)
+        recorder.add("target", target, kind="constant")
     try:
-        with _layers(network, recorder.layer), recorder, torch.enable_grad():
-            total = loss(network(*leaves), target).mean()
-        if id(total) not in known:
-            raise InputError("The loss does not depend on the network's inputs or weights.")
-        for parameter in parameters.values():
-            parameter.grad = None
-        if total.requires_grad:
-            total.backward()
-        nodes = tuple(_node(*entry, inputs=len(leaves), place=i, named=len(named)) for i, entry in enumerate(made))
+        with untouched(network), torch.enable_grad():
+            with _layers(network, recorder.layer), recorder:
+                total = loss(network(*given), target).mean()
+            last = recorder.place(total)
+            if last is None:
+                raise InputError("The loss does not depend on the network's inputs or weights.")
+            for parameter in parameters.values():
+                parameter.grad = None
+            if total.requires_grad:
+                total.backward()
     finally:
+        recorder.release()
         for name, parameter in parameters.items():
             parameter.grad = before[name]
-    return ComputationGraph(nodes=_reaching(nodes, known[id(total)]))
+    return ComputationGraph(nodes=_reaching(recorder, last))
 
 
-def _node(
-    name: str, layer: str, tensor: Tensor, sources: tuple[int, ...], *, inputs: int, place: int, named: int
-) -> Node:
-    kind: Any = "operation" if place >= named else "input" if place < inputs else "parameter"
-    kind = "constant" if name == "target" and place < named else kind
-    follows = tensor.requires_grad and (tensor.is_leaf or tensor.retains_grad)
-    gradient = tensor.grad if follows else None
-    return Node(
-        name=name,
-        kind=kind,
-        layer=layer,
-        shape=tuple(tensor.shape),
-        value=_number(tensor),
-        gradient=None if gradient is None else _number(gradient),
-        sources=sources,
-    )
-
-
-def _number(tensor: Tensor) -> float:
-    values = tensor.detach().double()
-    return float(values) if values.numel() == 1 else float(torch.linalg.vector_norm(values))
-
-
-def _reaching(nodes: tuple[Node, ...], last: int) -> tuple[Node, ...]:
-    """The nodes from which the loss was computed, renumbered; the loss comes last."""
+def _reaching(recorder: Recorder, last: int) -> tuple[Node, ...]:
+    """The nodes from which the loss was computed, numbered anew; the loss comes last."""
     wanted, waiting = set(), [last]
     while waiting:
         place = waiting.pop()
         if place not in wanted:
             wanted.add(place)
-            waiting += nodes[place].sources
+            waiting += recorder.made[place].sources
     places = {old: new for new, old in enumerate(sorted(wanted))}
-    kept = []
-    for old in sorted(wanted):
-        values = {k: getattr(nodes[old], k) for k in ("name", "kind", "layer", "shape", "value", "gradient")}
-        kept.append(Node(**values, sources=tuple(places[s] for s in nodes[old].sources)))
-    return tuple(kept)
+    return tuple(
+        Node(
+            name=made.name,
+            kind=made.kind,
+            layer=made.layer,
+            shape=made.shape,
+            value=made.value,
+            gradient=recorder.gradients.get(old),
+            sources=tuple(places[s] for s in made.sources),
+        )
+        for old, made in ((old, recorder.made[old]) for old in sorted(wanted))
+    )
