@@ -88,6 +88,48 @@ def test_an_unknown_name_is_the_users_mistake(tutti):
     assert "Did you mean" in err
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("torch.Nonsense", "tutti optimizers lists all that there are"),
+        ("torch.optim.Adam", "Did you mean 'torch.Adam'"),
+        ("torch.Admaw", "Did you mean 'torch.AdamW'"),
+        ("pytorch_optimizer.Foo", "tutti optimizers lists all that there are"),
+        ("pytorch_optimizer.Rangr", "Did you mean 'pytorch_optimizer.Ranger'"),
+        ("pytorch_optimizer:Rangr", "Did you mean 'pytorch_optimizer.Ranger'"),
+    ],
+)
+def test_a_class_that_its_package_does_not_have_is_not_told_of(tutti, name, near):
+    code, out, err = tutti("optimizers", name)
+    assert code == 2
+    assert out == ""
+    assert near in err
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("cautious", ("'c_adamw'", "'c_lion'")),
+        ("schedule", ("'schedulefree_sgd'", "'schedulefree_adamw'")),
+        ("hessian", ("'ADAHESSIAN'",)),
+        ("adamm", ("'Adam'",)),
+    ],
+)
+def test_names_that_hold_what_was_given_are_near(tutti, name, near):
+    code, _, err = tutti("optimizers", name)
+    assert code == 2
+    for other in near:
+        assert other in err
+
+
+def test_the_list_has_whole_formulas(tutti):
+    _, out, _ = tutti("optimizers")
+    lines = {line.split()[0]: line for line in out.splitlines() if line.startswith("  ")}
+    assert "w ← w − ηm̂" in lines["RADam"]
+    assert "d ← d′" in lines["prodigy"]
+    assert "w ← w − η Q_L((Q_Lᵀ m̂ Q_R)/(√v̂ + ε))Q_Rᵀ" in lines["soap"]
+
+
 def test_fit_names_the_nearest_optimizer_before_it_reads_a_row(tutti):
     code, _, err = tutti("fit", "digits", "--optimizer", "adam,moun")
     assert code == 2

@@ -98,6 +98,14 @@ def test_misprints_of_the_list_have_aliases(given: str, name: str) -> None:
     assert find_rule(given).name == name
 
 
+def test_without_the_package_its_classes_are_those_of_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a name resolves to what it does elsewhere; what cannot be known is not guessed."""
+    monkeypatch.setattr("tutti.optim._catalogue.foreign_classes", lambda origin: {})
+    assert resolve("pytorch_optimizer.adahessian")[1] == "pytorch_optimizer.AdaHessian"
+    with pytest.raises(InputError, match=r"pytorch_optimizer.AdaBelief is not known: pytorch-optimizer is not inst"):
+        resolve("pytorch_optimizer.AdaBelief")
+
+
 def test_an_unknown_name_offers_the_nearest() -> None:
     with pytest.raises(InputError, match="Did you mean 'Adam"):
         find_rule("adamm")

@@ -53,7 +53,7 @@ def _short(entry: "Entry") -> str:
         return f"{reference}: {entry.reason}"
     known = [describe(target) for target in dict.fromkeys(entry.targets.values())]
     memory = " or ".join(_plain(k["memory"]) for k in known)
-    formula = known[0]["formula"].split("\n")[0] or known[0]["summary"]
+    formula = known[0]["formula"].replace("\n", "   ") or known[0]["summary"]
     return f"memory {memory}; {reference}; {formula}"
 
 

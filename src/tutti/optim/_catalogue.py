@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -17,6 +18,7 @@ from tutti.optim._rule import Rule
 
 _SHAPES = {"hidden.weight": (64, 64), "hidden.bias": (64,), "last.weight": (64, 64), "last.bias": (64,)}
 _ORIGINS = {TORCH: "torch.optim", EXTRA: "pytorch-optimizer"}
+_OFFERED = 4  # names like one that is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,8 +198,8 @@ def resolve(name: str) -> tuple[Entry | None, str]:
 
     A rule's own name stands for itself, and "torch.NAME" or "pytorch_optimizer.NAME" for that class. Else the name
     is looked for as it is written, then without case and signs. One that several papers use must carry its
-    reference: "SAdam (Tong et al., 2019)". An entry without a rule raises with its reason, a name that is none with
-    the nearest.
+    reference: "SAdam (Tong et al., 2019)". An entry without a rule raises with its reason; a name that is none, or
+    none of that package's classes, with those that are like it.
     """
     if name in RULES:
         return next((e for e in catalogue() if name in e.targets.values()), None), name
@@ -247,15 +249,47 @@ def _by_rule(name: str) -> str:
             options.setdefault(plain(found), f"{origin}.{found}")
     if plain(name) in options:
         return options[plain(name)]
-    every = [*RULES, *(n for e in catalogue() for n in e.names)]
-    close = nearest(name, every)
-    fix = f"Did you mean {close!r}?" if close else "tutti optimizers lists all that there are."
-    raise InputError(f"Unknown optimizer {name!r}.", fix=fix)
+    spelled = {rule.__name__: n for n, rule in RULES.items()} | {n: n for e in catalogue() for n in e.names}
+    raise _none(name, [spelled[n] for n in _like(name, spelled)])
 
 
 def _exact(origin: str, optimizer: str) -> str:
-    known = {plain(n): n for n in foreign_classes(origin)}
-    return f"{origin}.{known.get(plain(optimizer), optimizer)}"
+    """The full name of a package's class, by its name without case and signs.
+
+    Where the package is not installed its classes are those that the catalogue names.
+    """
+    installed = list(foreign_classes(origin))
+    listed = (t.partition(".") for e in catalogue() for t in e.targets.values())
+    names = installed or [name for package, _, name in listed if package == origin]
+    known = {plain(n): n for n in names}
+    if plain(optimizer) not in known:
+        if not installed:
+            raise InputError(
+                f"Whether there is {origin}.{optimizer} is not known: pytorch-optimizer is not installed.",
+                fix='pip install "tutti[optimizers]"',
+            )
+        raise _none(f"{origin}.{optimizer}", [f"{origin}.{n}" for n in _like(optimizer.rpartition(".")[2], names)])
+    return f"{origin}.{known[plain(optimizer)]}"
+
+
+def _none(name: str, like: Iterable[str]) -> InputError:
+    """The error for a name that is none."""
+    offered = " or ".join(repr(n) for n in list(dict.fromkeys(like))[:_OFFERED])
+    fix = f"Did you mean {offered}?" if offered else "tutti optimizers lists all that there are."
+    return InputError(f"Unknown optimizer {name!r}.", fix=fix)
+
+
+def _like(name: str, names: Iterable[str]) -> list[str]:
+    """The names like one that is none: what it may misspell, and the names that it is a part of, shortest first; one
+    that differs by case and signs alone."""
+    names = list(names)
+    part, close = plain(name), nearest(name, names)
+    if same := [n for n in names if plain(n) == part]:
+        return same
+    holding = sorted((n for n in names if len(part) > 2 and part in plain(n)), key=len)
+    # A name that only comes nearest is no better than one that holds what was given.
+    alike = close is not None and SequenceMatcher(None, name.lower(), close.lower()).ratio() > 0.8
+    return [close, *holding] if close is not None and (alike or not holding) else holding
 
 
 def rule_of(name: str, options: Mapping[str, Any]) -> Rule:

@@ -58,9 +58,9 @@ class Prodigy(ByDistance):
 
         r ← β₃r + (d/d₀)·ηd·⟨g, w₀ − w⟩          s ← β₃s + (d/d₀)·ηd·g          β₃ = √β₂
         m ← β₁m + (1−β₁)d·g                      v ← β₂v + (1−β₂)d²g²
-        w ← w(1 − ηd·weight_decay) − ηd·m/(√v + d′ε)          d′ = max(d, factor·r/‖s‖₁)
+        w ← w(1 − ηd·weight_decay) − ηd·m/(√v + d′ε)          d′ = max(d, factor·r/‖s‖₁)          then d ← d′
 
-    as the authors' code has it: d′ serves from the next step on (and in ε). β₁ is the member's momentum. factor:
+    as the authors' code has it. d′ grows by `growth` at most. β₁ is the member's momentum. factor:
     multiplies the estimate (the authors' d_coef). bias_correction: ηd is multiplied by √(1−β₂ᵗ)/(1−β₁ᵗ). Four
     numbers per weight: "mean", "square", "sum" (s), "origin" (w₀); two per member: "distance", "product" (r).
     """
