@@ -14,6 +14,7 @@ from torch.nn import functional
 from tutti.core import Finding, ImageShape, InputError, Rows
 from tutti.data._images_arrays import is_array
 from tutti.data._images_folder import is_image
+from tutti.data._images_library import is_picture, mask_column, masks_in
 from tutti.data._reading import Reading
 from tutti.data._rows_of import read_rows
 from tutti.data._sample import Found
@@ -31,9 +32,12 @@ Read = Callable[[Any, Reading], Found]
 
 
 def has_masks(source: Any, reading: Reading) -> bool:
-    """Whether a segmentation is asked for: by the option, or by a pair of images and an array of as many masks."""
-    if reading.masks is not None:
+    """Whether a segmentation is asked for: by the option, by a dataset with a column of masks, or by a pair of images
+    and an array of as many masks, or of lists of PIL images."""
+    if reading.masks is not None or mask_column(source, reading.wishes.beside) is not None:
         return True
+    if isinstance(source, tuple) and len(source) == 2 and all(isinstance(each, list) for each in source):
+        return all(each and is_picture(each[0]) for each in source)
     if not (isinstance(source, tuple) and len(source) == 2 and all(is_array(each) for each in source)):
         return False
     images, masks = (tuple(each.shape) for each in source)
@@ -51,9 +55,13 @@ def with_masks(source: Any, reading: Reading, read: Read) -> Found:
     not some between the others.
     """
     masks = reading.masks
-    if masks is None:
+    column = mask_column(source, [*reading.wishes.beside, masks] if isinstance(masks, str) else reading.wishes.beside)
+    if column is not None:
+        masks = masks_in(source, column)
+    elif masks is None:
         source, masks = source
-    plain = replace(reading, masks=None)
+    wishes = reading.wishes if column is None else replace(reading.wishes, beside=(column,))
+    plain = replace(reading, masks=None, wishes=wishes)
     if isinstance(source, str | Path) and isinstance(masks, str | Path):
         found, each = _from_folders(Path(source), Path(masks), plain, read)
     elif isinstance(masks, str | Path):
@@ -67,7 +75,8 @@ def with_masks(source: Any, reading: Reading, read: Read) -> Found:
     shape = found.sample.shape
     assert isinstance(shape, ImageShape)
     dense = np.stack([_resized(mask, (shape.height, shape.width)) for mask in each])
-    return _in_order(replace(found, dense=dense, targets=(MASK,), task="segmentation"), reading)
+    own = () if column is None else (column,)
+    return _in_order(replace(found, dense=dense, targets=(MASK,), task="segmentation", own=own), reading)
 
 
 def _from_folders(images: Path, masks: Path, reading: Reading, read: Read) -> tuple[Found, list[Mask]]:
@@ -193,8 +202,8 @@ def _listed(masks: Any) -> list[Mask]:
 def _check_sizes(source: Any, masks: Sequence[Mask]) -> None:
     """Raises where an array of images and a mask differ in size."""
     for row, mask in enumerate(masks):
-        image = source[row] if isinstance(source, np.ndarray | Tensor | list) else None
-        shape = tuple(getattr(image, "shape", mask.shape))
+        image: Any = source[row] if isinstance(source, np.ndarray | Tensor | list) else None
+        shape = (image.height, image.width) if is_picture(image) else tuple(getattr(image, "shape", mask.shape))
         if mask.shape not in (shape[:2], shape[-2:]):
             raise InputError(
                 f"Image {row} has shape {list(shape)}, its mask {list(mask.shape)}.",

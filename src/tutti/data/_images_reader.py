@@ -15,7 +15,7 @@ from tutti.data._images import Images
 from tutti.data._images_arrays import Span, fitted, is_array, looks_like_images, pixels_of, shaped
 from tutti.data._images_decode import decode
 from tutti.data._images_folder import has_images, is_image, list_folder
-from tutti.data._images_library import holds_pictures, is_picture, is_torchvision, parts_of_library
+from tutti.data._images_library import holds_pictures, is_picture, is_torchvision, mask_column, parts_of_library
 from tutti.data._images_masks import has_masks, with_masks
 from tutti.data._images_npz import ORDER, Part, holds_images, parts_of, read_archive, shapes_in
 from tutti.data._reading import Reading
@@ -157,7 +157,7 @@ def _parts(
         named = targets if classes is None else np.asarray(classes, dtype=object)[targets.astype(int)]
         return type(source).__name__, [Part("", source.data, {LABEL: named})], (LABEL,), ()
     if holds_pictures(source):
-        parts = parts_of_library(source)
+        parts = parts_of_library(source, mask_column(source, reading.wishes.beside))
         return "dataset", parts, _targets(parts), ()
     if isinstance(source, Mapping):
         parts = parts_of(source, "dict")

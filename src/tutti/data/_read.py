@@ -79,6 +79,8 @@ def read(
         kinds = {name: kind for name, kind in wishes.kinds.items() if name not in found.own}
         keep, drop = ([name for name in names if name not in found.own] for names in (wishes.keep, wishes.drop))
         time = found.time if time is None else time
+        if found.dense is not None and target is not None and set(several(target)) <= set(found.own):
+            target = None  # it is what the dense target was made of
     frame = load(source, header=reading.header, delimiter=reading.delimiter) if found is None else beside(found)
     if found is None:
         _refuse_single_column(frame)
@@ -188,8 +190,8 @@ class _Reader:
             weight=self.beside.get(Role.WEIGHT),
             sample=sample,
             task=None if self.found is None else self.found.task,
-            test=None if self.found is None else self._places(self.found.test),
-            validation=None if self.found is None else self._places(self.found.validation),
+            test=self._places((self.found or self.frame).test),
+            validation=self._places((self.found or self.frame).validation),
             findings=tuple(self.findings),
             source=source,
         )
@@ -207,10 +209,13 @@ class _Reader:
         if not aside:
             return InputError("There is no column beside the target.", fix="Give at least one feature.")
         shown = "; ".join(f"{column.name!r}: {column.note}" for column in aside[:8])
-        return InputError(
-            f"No column is left to learn from ({shown}).",
-            fix=f"keep=[{aside[0].name!r}] (--keep) uses a column all the same; kinds= says what it means.",
-        )
+        texts = [column.name for column in aside if column.kind == Kind.TEXT and "lists" not in column.note]
+        fix = f"keep=[{aside[0].name!r}] (--keep) uses a column all the same; kinds= says what it means."
+        if any("lists" in column.note for column in aside):
+            fix = 'Give lists of numbers as arrays: (np.stack(column), y), or with data="signals" or data="sets".'
+        elif texts:
+            fix = f"text={texts[0]!r} (--text) learns from texts. {fix}"
+        return InputError(f"No column is left to learn from ({shown}).", fix=fix)
 
     def _column(self, name: str, column: pa.ChunkedArray, role: Role) -> None:
         kind, form = self.declared.kinds.get(name, (None, ""))

@@ -14,6 +14,7 @@ from tutti.data._sample import Found
 from tutti.data._sets import Sets, assemble
 from tutti.data._sets_table import encode_table, read_table
 from tutti.data._sources import as_array
+from tutti.data._sources_library import arrays_in, in_parts, is_dataset, set_apart
 
 Cloud = Num[np.ndarray, "_items _feature"]
 
@@ -70,7 +71,14 @@ def _read_arrays(source: Any, reading: Reading) -> Found:
         source, name = _npz(Path(source)), Path(source).name
     targets: tuple[str, ...] = ()
     columns: dict[str, Any] = {}
-    if isinstance(source, Mapping):
+    test = validation = None
+    told: list[Finding] = []
+    if is_dataset(source) or in_parts(source):
+        name = "dataset"
+        columns, targets, parts, sizes = arrays_in(source)
+        clouds = _clouds(columns.pop("x"))
+        test, validation, told = set_apart(parts, sizes, name)
+    elif isinstance(source, Mapping):
         clouds, columns, targets = _from_mapping(source)
     elif isinstance(source, tuple) and len(source) == 2:
         clouds, targets = _clouds(source[0]), ("target",)
@@ -81,7 +89,11 @@ def _read_arrays(source: Any, reading: Reading) -> Found:
         clouds = _clouds(source)
     sample, findings, kept = _sets(clouds, reading)
     columns = {k: np.asarray(v)[kept] if len(v) == len(clouds) else v for k, v in columns.items()}
-    return Found(sample=sample, columns=columns, targets=targets, source=name, findings=findings)
+    test, validation = (None if rows is None else np.flatnonzero(np.isin(kept, rows)) for rows in (test, validation))
+    return Found(
+        sample=sample, columns=columns, targets=targets, test=test, validation=validation, source=name,
+        findings=(*told, *findings),
+    )  # fmt: skip
 
 
 def _npz(path: Path) -> dict[str, np.ndarray]:

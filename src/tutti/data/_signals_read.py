@@ -17,6 +17,7 @@ from tutti.data._signals_arrays import Signal, check_axes, signals_of
 from tutti.data._signals_files import holds_recordings, is_recording, list_recordings, read_recordings, unified
 from tutti.data._signals_text import Written, read_rows, read_ts
 from tutti.data._sources import as_array
+from tutti.data._sources_library import arrays_in, holds_signals, in_parts, is_dataset
 
 SAMPLES = ("x", "signals", "data")  # names of the signals in a dict or .npz, in any case
 LABEL = "label"
@@ -65,6 +66,9 @@ class SignalReader:
             if path.suffix.lower() == ".ts" or is_recording(path):
                 return path.is_file()
             return path.is_dir() and holds_recordings(path)
+        first = next(iter(source.values())) if in_parts(source) else source
+        if is_dataset(first):
+            return holds_signals(first)
         if isinstance(source, tuple) and len(source) == 2:
             source = source[0]
         if isinstance(source, list | tuple):
@@ -122,6 +126,13 @@ def _load(source: Any, reading: Reading, length: int | None) -> _Loaded:
             return _npz(path, reading)
         written = read_ts(path) if path.suffix.lower() == ".ts" else read_rows(path, length=length)
         return _written(written, path, reading)
+    if is_dataset(source) or in_parts(source):
+        columns, targets, parts, sizes = arrays_in(source)
+        test = sum(size for part, size in zip(parts, sizes, strict=True) if part == "test")
+        return _Loaded(
+            signals=signals_of(columns.pop("x")), columns=columns, targets=targets, source="dataset",
+            rate=reading.rate, test=test if test < sum(sizes) else 0,
+        )  # fmt: skip
     if isinstance(source, Mapping):
         return _mapping(source, "arrays", reading)
     if isinstance(source, tuple) and len(source) == 2:

@@ -7,16 +7,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Int
 
 from tutti.core import Finding, InputError, InputTypeError, nearest
 from tutti.data._files import read_file
+from tutti.data._sources_library import by_part, cells, in_parts, is_dataset, labels_of, set_apart
 from tutti.data._text import Header
 
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 ACCEPTED = (
-    "a path (CSV, TSV, JSON lines, Parquet, Arrow, NPZ), a pandas, polars or Arrow frame, a NumPy array or torch "
-    f"tensor, a pair (X, y), a dict of columns, or one of {', '.join(BUNDLED)}"
+    "a path (CSV, TSV, JSON lines, Parquet, Arrow, NPZ, .ts; a folder of images, recordings or texts), a pandas, "
+    "polars or Arrow frame, a NumPy array or torch tensor, a list of arrays, PIL images, texts or torch-geometric "
+    "graphs, a pair (X, y) of these, a dict of columns or of lists by class, a Hugging Face dataset, a torch dataset "
+    f"of pairs, or one of {', '.join(BUNDLED)}"
 )
+"""What is read, for the message of a source that is not."""
 
 
 @dataclass
@@ -29,6 +34,8 @@ class Frame:
     nameless: bool = False  # the names are positions
     delimiter: str | None = None  # of text files
     findings: list[Finding] = field(default_factory=list)
+    test: Int[np.ndarray, " test"] | None = None  # rows that the source itself sets apart
+    validation: Int[np.ndarray, " validation"] | None = None
 
     @property
     def rows(self) -> int:
@@ -45,6 +52,8 @@ def load(source: Any, *, header: Header = True, delimiter: str | None = None) ->
         frame.targets, frame.nameless = content.targets, content.nameless
         frame.delimiter, frame.findings = content.delimiter, content.findings
         return frame
+    if in_parts(source):
+        return _joined(source, header)
     if isinstance(source, tuple) and len(source) == 2:
         return _pair(*source)
     if hasattr(source, "tensors") and len(source.tensors) == 2:  # torch's TensorDataset
@@ -52,9 +61,34 @@ def load(source: Any, *, header: Header = True, delimiter: str | None = None) ->
     return _one(source)
 
 
+def _joined(source: Mapping[str, Any], header: Header) -> Frame:
+    """The parts of one data set, one below the other, with the columns that all have; the test part is set apart."""
+    parts = [(name, load(part, header=header)) for name, part in by_part(source)]
+    frames = [frame for _, frame in parts]
+    shared = [name for name in frames[0].columns if all(name in frame.columns for frame in frames)]
+    if not shared:
+        raise InputError("The parts of the source share no column.", fix="Give all of them the same columns.")
+    try:
+        tables = [pa.table({name: frame.columns[name] for name in shared}) for frame in frames]
+        table = pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise InputError(f"The parts of the source differ: {error}.", fix="Give all the same columns.") from error
+    frame = _from_pairs(shared, table.columns, "dataset" if is_dataset(next(iter(source.values()))) else "dict")
+    frame.targets = tuple(name for name in frames[0].targets if name in shared)
+    frame.test, frame.validation, frame.findings = set_apart(
+        [name for name, _ in parts], [part.rows for part in frames], frame.source
+    )
+    return frame
+
+
 def _one(source: Any) -> Frame:
     """A frame, an array, a tensor or a dict, without its target."""
     home = type(source).__module__.split(".")[0]
+    if is_dataset(source):
+        names = list(source.column_names)
+        frame = _from_pairs(names, [_arrow(cells(source, name), name) for name in names], "dataset")
+        frame.targets = labels_of(source)
+        return frame
     if isinstance(source, Mapping):
         columns = {str(name): _arrow(values, str(name)) for name, values in source.items()}
         return _from_pairs(list(columns), list(columns.values()), "dict")
@@ -85,12 +119,23 @@ def _from_array(array: np.ndarray) -> Frame:
         parts = [_arrow(array[name], name) for name in array.dtype.names]
         return _from_pairs(list(array.dtype.names), parts, "array")
     if array.ndim != 2:
-        fix = "Use X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row." if array.ndim == 1 else ""
-        raise InputError(f"The array has shape {array.shape}; expected (rows, columns).", fix=fix)
+        raise InputError(f"The array has shape {array.shape}; expected (rows, columns).", fix=_other_kinds(array))
     names = [str(i) for i in range(array.shape[1])]
     frame = _from_pairs(names, [_arrow(array[:, i], name) for i, name in enumerate(names)], "array")
     frame.nameless = True
     return frame
+
+
+def _other_kinds(array: np.ndarray) -> str:
+    """What an array that is no table may be."""
+    if array.ndim == 1:
+        return "Use X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row."
+    if array.ndim == 3:
+        return (
+            'data="sets" reads sets [row, item, feature], data="signals" signals [row, channel, time], data="images" '
+            "images [row, height, width]."
+        )
+    return 'data="images" reads images [row, height, width, channel].' if array.ndim == 4 else ""
 
 
 def _from_pairs(names: list[str], columns: list[Any], source: str) -> Frame:

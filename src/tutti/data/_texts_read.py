@@ -4,6 +4,7 @@ import csv
 import re
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,10 @@ from tutti.data._bytes import open_plain
 from tutti.data._reading import Reading
 from tutti.data._sample import Found
 from tutti.data._sources import BUNDLED, Frame, columns_of, load
+from tutti.data._sources_library import PARTS, in_parts, is_dataset, labels_of, text_column
 from tutti.data._texts import Corpus, Texts
 from tutti.data._tokens import tokeniser_from_json
 
-PARTS = {
-    "train": "train", "training": "train", "test": "test", "testing": "test",
-    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
-}  # fmt: skip
-"""What folders, columns and datasets call the parts of published splits."""
 SPLIT_NAMES = ("split", "set", "part", "partition", "subset")
 SUFFIX = ".txt"
 HEAD = 1 << 16  # bytes looked at
@@ -41,15 +38,20 @@ class TextReader:
 
     def claims(self, source: Any, reading: Reading) -> bool:
         """Strings in a list or array, alone or with labels; a folder with .txt files in class folders; lines of a
-        label and a text; a table of two columns, one of them free text."""
+        label and a text; a table of two columns, one of them free text; a dataset of texts and their classes."""
         if isinstance(source, str | Path):
             return _claims_path(Path(source)) if str(source) not in BUNDLED or Path(source).exists() else False
         if isinstance(source, tuple) and len(source) == 2:
             return _are_strings(source[0])
         if _are_strings(source):
             return True
-        if isinstance(source, Mapping) and source and all(_is_dataset(part) for part in source.values()):
+        if in_parts(source):
             return self.claims(next(iter(source.values())), reading)
+        if is_dataset(source):
+            name = text_column(source)
+            head = [] if name is None else _column_head(source, name)
+            differ = bool(labels_of(source)) and 2 * len(set(head)) > len(head) > 0  # short, but no categories
+            return differ or _free_text(head)
         names = _names(source)
         if names is None or len(names) != 2:
             return False
@@ -81,20 +83,19 @@ def _read(source: Any, reading: Reading, column: str | None) -> Found:
         return _found({"text": list(source)}, "text", reading, source="texts")
     if isinstance(source, tuple) and len(source) == 2 and _are_strings(source[0]):
         return _pair(source[0], source[1], reading)
-    if isinstance(source, Mapping) and source and all(_is_dataset(part) for part in source.values()):
-        return _parts({str(k): _dataset_columns(v) for k, v in source.items()}, reading, column, "dataset")
-    if _is_dataset(source):
-        return _found(
-            _dataset_columns(source), _chosen(_dataset_columns(source), reading, column), reading, source="dataset"
-        )
     frame = load(source, header=reading.header, delimiter=reading.delimiter)
-    return _from_frame(frame, reading, column)
+    first = next(iter(source.values())) if in_parts(source) else source
+    return _from_frame(frame, reading, column, text_column(first) if is_dataset(first) else None)
 
 
-def _from_frame(frame: Frame, reading: Reading, column: str | None) -> Found:
-    name = _chosen(frame.columns, reading, column)
+def _from_frame(frame: Frame, reading: Reading, column: str | None, usual: str | None) -> Found:
+    """usual: the column of texts, where nobody names another."""
+    alone = usual is not None and reading.text is None and column not in frame.columns
+    name = str(usual) if alone else _chosen(frame.columns, reading, column)
     targets = frame.targets or tuple(n for n in frame.columns if n != name and len(frame.columns) == 2)
-    return _found(frame.columns, name, reading, source=frame.source, targets=targets, findings=frame.findings)
+    found = _found(frame.columns, name, reading, source=frame.source, targets=targets, findings=frame.findings)
+    apart = frame.test is not None or frame.validation is not None
+    return replace(found, test=frame.test, validation=frame.validation) if apart else found
 
 
 def _chosen(columns: Mapping[str, Any], reading: Reading, column: str | None) -> str:
@@ -215,37 +216,11 @@ def _are_strings(values: Any) -> bool:
     return bool(head) and all(isinstance(v, str) for v in head)
 
 
-def _is_dataset(source: Any) -> bool:
-    """A dataset of Hugging Face, by what it offers."""
-    return hasattr(source, "column_names") and hasattr(source, "features") and hasattr(source, "__getitem__")
-
-
-def _dataset_columns(data: Any) -> dict[str, Any]:
-    """Its columns; numbers of classes as their names."""
-    columns: dict[str, Any] = {}
-    for name in data.column_names:
-        values, names = list(data[name]), getattr(data.features[name], "names", None)
-        columns[name] = [None if v is None or v < 0 else names[v] for v in values] if names else values
-    return columns
-
-
-def _parts(parts: Mapping[str, Mapping[str, Any]], reading: Reading, column: str | None, source: str) -> Found:
-    """Several parts of one data set, one below the other; those called test and validation are set apart."""
-    shared = [name for name in next(iter(parts.values())) if all(name in part for part in parts.values())]
-    columns: dict[str, Any] = {name: [v for part in parts.values() for v in part[name]] for name in shared}
-    words = [PARTS.get(name, "train") for name, part in parts.items() for _ in part[shared[0]]]
-    name = _chosen(columns, reading, column)
-    targets = tuple(n for n in columns if n != name and len(columns) == 2)
-    return _found(
-        columns | ({"split": words} if len(set(words)) > 1 else {}), name, reading, source=source, targets=targets
-    )
-
-
 def _names(source: Any) -> list[str] | None:
     """The columns of a dict or a frame; None of anything else."""
-    if isinstance(source, Mapping) and not any(_is_dataset(part) for part in source.values()):
+    if isinstance(source, Mapping):
         return [str(name) for name in source]
-    if _is_dataset(source):
+    if is_dataset(source):
         return list(source.column_names)
     columns = getattr(source, "columns", None)
     if type(source).__module__.split(".")[0] in ("pandas", "polars") and columns is not None:
