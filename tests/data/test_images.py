@@ -300,3 +300,28 @@ def test_pictures_compressed_anew_are_found_on_both_sides(shared_data: Path) -> 
         found = images.leaks(splits, given=True)
         assert len(found) == expected
         assert all(f.kind == "near-duplicates" and f.severity == "notice" for f in found)
+
+
+def test_four_darkened_pictures_among_twelve_are_found(shared_data: Path) -> None:
+    with np.load(shared_data / "images" / "fashion_mnist.npz") as archive:
+        x = archive["x_train"][:60]
+    dark = (x[:4] * 0.6).round().astype(np.uint8)
+    fold = core.Fold(train=np.arange(40), validation=np.arange(40, 48))
+    for pictures_, expected in ((np.concatenate([x[:56], dark]), 1), (np.concatenate([x[:59], dark[:1]]), 0), (x, 0)):
+        images = sample(read((pictures_, [0, 1] * 30)))
+        splits = core.Splits(
+            kind="given", rows=60, test=np.arange(48, 60), folds=(fold,), unit="row", units=np.arange(60)
+        )
+        found = images.leaks(splits, given=True)
+        assert len(found) == expected
+        assert all("4 of 12 images" in f.message for f in found)
+
+
+def test_shirts_that_look_alike_by_chance_are_no_copies(shared_data: Path) -> None:
+    """Of 300 test images against 20,000, a few correlate by 0.99; then many more do by 0.98."""
+    with np.load(shared_data / "images" / "fashion_mnist.npz") as archive:
+        x = np.concatenate([archive["x_test"][1_200:1_500], archive["x_train"][:20_000]])
+    images = sample(read((x, [0, 1] * 10_150)))
+    rows = np.arange(len(x))
+    splits = core.Splits(kind="given", rows=len(x), test=rows[:300], folds=(), unit="row", units=rows)
+    assert images.leaks(splits, given=True) == []

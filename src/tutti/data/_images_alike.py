@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float, Int, UInt32
+from jaxtyping import Float, Int, UInt32
 from torch import Tensor
 from torch.nn import functional
 
@@ -12,8 +12,9 @@ from tutti.data._rows_of import read_rows
 
 THUMBNAIL = 32  # pixels a side, on which two images are compared
 CORRELATION = 0.99  # of two thumbnails, from which they are the same picture
+FURTHER = (2, 4)  # times as far from 1: what meets there tells how many meet by chance
 PARTNERS = 8  # training images with the same band of bits that are compared with an image, at most
-FEWEST, SHARE = 5, 0.005  # near-duplicates, and their share of the images that judge, which are worth a notice
+FEWEST, SHARE = 2, 0.005  # near-duplicates beyond chance, and their share of those that judge, worth a notice
 TRAIN_ROWS, JUDGED_ROWS = 100_000, 20_000  # looked at, drawn by a fixed seed from more
 CHUNK = 4096
 
@@ -26,6 +27,12 @@ def near_images(pixels: Tensor | Rows, hashes: np.ndarray, splits: Splits) -> li
     32 of the 128 bits of their difference hashes: whether, in a 9 × 8 and an 8 × 9 picture, each pixel is brighter
     than its neighbour (Krawetz 2013, "Kind of like that": dHash), here both ways and in four bands. Exact copies
     (equal `hashes`) are not counted: they are found, and kept on one side, by themselves.
+
+    Plain pictures (a digit, a shirt) come this close by chance, and then many more come nearly so: with a images
+    whose best partner correlates by 0.96 to 0.98 and b by 0.98 to 0.99, at most b · min(1, b/a) are expected above
+    0.99, as the fall steepens towards 1; where b is small by chance, a/16 (a fall by 4 each time that the distance
+    halves). Copies have no such company. What is beyond that must be three of its standard deviations (the root of
+    what is expected), 2 images, and 0.5 % of those that judge.
     """
     where, train, judged = (
         ("test", splits.train, splits.test)
@@ -38,11 +45,13 @@ def near_images(pixels: Tensor | Rows, hashes: np.ndarray, splits: Splits) -> li
         return []
     old_bands, old_thumbs = _prints(pixels, train)
     new_bands, new_thumbs = _prints(pixels, new)
-    found = np.zeros(len(new), dtype=bool)
+    best = np.full(len(new), -1.0, dtype=np.float32)
     for band in range(new_bands.shape[1]):
-        found |= _partnered(new_bands[:, band], old_bands[:, band], new_thumbs, old_thumbs)
-    count = int(found.sum())
-    if count < max(FEWEST, SHARE * len(judged)):
+        best = np.maximum(best, _best(new_bands[:, band], old_bands[:, band], new_thumbs, old_thumbs))
+    count, near, wide = (int((best >= 1 - far * (1 - CORRELATION)).sum()) for far in (1, *FURTHER))
+    between, further = near - count, wide - near
+    chance = max(between * between / max(between, further, 1), further / 16)
+    if count - chance < max(FEWEST, SHARE * len(judged), 3 * chance**0.5):
         return []
     message = (
         f"{count:,} of {len(judged):,} images that judge ({where}) all but equal one of {len(train):,} training "
@@ -73,20 +82,21 @@ def _prints(
     return np.concatenate(bands), np.concatenate(thumbs)
 
 
-def _partnered(
+def _best(
     new: UInt32[np.ndarray, " new"],
     old: UInt32[np.ndarray, " old"],
     new_thumbs: Float[np.ndarray, "new place"],
     old_thumbs: Float[np.ndarray, "old place"],
-) -> Bool[np.ndarray, " new"]:
-    """Which new images have an old one with the same bits and all but the same thumbnail."""
+) -> Float[np.ndarray, " new"]:
+    """The highest correlation of each new image with an old one of the same bits; −1 where there is none."""
     order = np.argsort(old, kind="stable")
     first = np.searchsorted(old[order], new, side="left")
     count = np.searchsorted(old[order], new, side="right") - first
-    found = np.zeros(len(new), dtype=bool)
+    best = np.full(len(new), -1.0, dtype=np.float32)
     for step in range(PARTNERS):
-        rows = np.flatnonzero((count > step) & ~found)
+        rows = np.flatnonzero(count > step)
         # Where many share the bits, those that are looked at are spread over all of them.
         partner = order[first[rows] + step * count[rows] // np.minimum(count[rows], PARTNERS)]
-        found[rows] = np.einsum("rp,rp->r", new_thumbs[rows], old_thumbs[partner]) >= CORRELATION
-    return found
+        alike = np.einsum("rp,rp->r", new_thumbs[rows], old_thumbs[partner])
+        best[rows] = np.maximum(best[rows], alike)
+    return best
