@@ -112,6 +112,53 @@ def test_a_hash_is_blind_to_the_order_of_nodes() -> None:
     assert table.alike().tolist() == [0, 0, 2]
 
 
+def _noisy(noise: float, *, parts: str = "x") -> list[dict[str, Any]]:
+    """Sixty graphs; the last six are the first ones with noise, their nodes in another order."""
+    rng = np.random.default_rng(0)
+    graphs = []
+    for _ in range(54):
+        n = int(rng.integers(5, 20))
+        ends = rng.integers(0, n, (2, 2 * n))
+        ends = ends[:, ends[0] != ends[1]]
+        graphs.append({"x": rng.normal(size=(n, 3)), "edge_index": ends, "edge_attr": rng.normal(size=ends.shape[1])})
+    for graph in graphs[:6]:
+        order = rng.permutation(len(graph["x"]))
+        copy = {"x": graph["x"][order], "edge_index": np.argsort(order)[graph["edge_index"]]}
+        copy["edge_attr"] = graph["edge_attr"].copy()
+        for name in parts.split():
+            copy[name] = copy[name] + noise * rng.normal(size=copy[name].shape)
+        graphs.append(copy)
+    return [{**graph, "y": i % 2} for i, graph in enumerate(graphs)]
+
+
+@pytest.mark.parametrize(
+    ("noise", "parts", "found"),
+    [(1e-5, "x", 6), (1e-4, "x edge_attr", 6), (1e-5, "edge_attr", 6), (0.3, "x", 0), (0.3, "edge_attr", 0)],
+)
+def test_graphs_with_a_little_noise_are_found_across_the_split(noise: float, parts: str, found: int) -> None:
+    sample = _sample(data.read(_noisy(noise, parts=parts)))
+    splits, _ = data.declare_splits(60, test_rows=np.arange(48, 60), folds=3)
+    messages = [finding.message for finding in sample.leaks(splits, given=True)]
+    assert len(messages) == (found > 0)
+    assert all(f"{found} of 12 graphs that judge (test)" in message for message in messages)
+
+
+def test_exact_copies_and_rings_full_of_numbers_are_no_near_copies(shared_data: Path) -> None:
+    """Exact copies are told as duplicate rows; one structure for all graphs makes none of them a copy."""
+    splits, _ = data.declare_splits(60, test_rows=np.arange(48, 60), folds=3)
+    assert _sample(data.read(_noisy(0.0))).leaks(splits, given=True) == []
+    rng = np.random.default_rng(0)
+    ring = np.stack([np.arange(4), (np.arange(4) + 1) % 4])
+    rings = [{"x": rng.normal(size=(4, 1)), "edge_index": ring, "y": i % 2} for i in range(2000)]
+    points = [{"x": rng.normal(size=(1, 1)), "edge_index": ring[:, :0], "y": i % 2} for i in range(2000)]
+    for graphs in (rings, points):
+        splits, _ = data.declare_splits(2000)
+        assert _sample(data.read(graphs)).leaks(splits, given=False) == []
+    real = data.read(shared_data / "graphs" / "tu" / "raw_ENZYMES")
+    assert real.sample is not None
+    assert real.sample.leaks(data.declare_splits(real.rows)[0], given=False) == []
+
+
 def test_nodes_that_say_nothing_have_their_degree(shared_data: Path) -> None:
     table = data.read(shared_data / "graphs" / "tu" / "IMDBMULTI.txt")
     assert "no-node-features" in {f.kind for f in table.findings}

@@ -9,7 +9,9 @@ import torch
 from jaxtyping import Float, Int, Shaped, UInt8, UInt64
 from torch import Tensor, nn
 
-from tutti.core import GraphShape, Rows
+from tutti.core import Finding, GraphShape, Rows, Splits
+from tutti.data._graphs_alike import JUDGED_ROWS, TRAIN_ROWS, Part, near_graphs
+from tutti.data._near_copies import met, sides
 from tutti.data._row_content import copied_rows, first_alike, row_hashes
 from tutti.data._sample import Encoded, Sample
 
@@ -106,13 +108,20 @@ class Graphs(Sample):
     def hashes(self) -> UInt64[np.ndarray, " rows"]:
         """Equal where colour refinement (three rounds of it, Weisfeiler & Leman 1968) tells two graphs not apart,
         whatever the order of their nodes; message passing of three layers does not tell them apart either."""
+        return self._coloured(self.numbers, self.edge_numbers)[0]
+
+    def _coloured(
+        self, numbers: Shaped[np.ndarray, "rows nodes number"], edge_numbers: Shaped[np.ndarray, "rows edges given"]
+    ) -> tuple[UInt64[np.ndarray, " rows"], UInt64[np.ndarray, " node"], UInt64[np.ndarray, " edge"]]:
+        """Hashes of the rows, and the colours of all nodes and edges, where these are the numbers that count."""
         node, edge, first = self._union()
-        own = row_hashes(self.numbers[node], self.codes[node]).view(np.int64)
-        along = row_hashes(self.edge_numbers[edge], self.edge_codes[edge], np.zeros(len(edge[0]))).view(np.int64)
+        own = row_hashes(numbers[node], self.codes[node]).view(np.int64)
+        along = row_hashes(edge_numbers[edge], self.edge_codes[edge], np.zeros(len(edge[0]))).view(np.int64)
         source, target = (first[edge[0]] + self.edges[edge][:, end] for end in (0, 1))
         for _ in range(ROUNDS):
             own = row_hashes(own, _summed(row_hashes(own[source], along), target, len(own))).view(np.int64)
-        return row_hashes(_summed(row_hashes(own), node[0], len(self)), self.counts)
+        rows = row_hashes(_summed(row_hashes(own), node[0], len(self)), self.counts)
+        return rows, row_hashes(own), row_hashes(along, own[source], own[target])
 
     def _union(self) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...], np.ndarray]:
         """Row and place of every node and every edge that is no padding; the number of each row's first node."""
@@ -125,6 +134,21 @@ class Graphs(Sample):
         """Graphs of one hash stand on one side, but for shapes so common that any sample meets them."""
         ids = first_alike(self.hashes())
         return np.where(copied_rows(ids), ids, np.arange(len(ids)))
+
+    def leaks(self, splits: Splits, *, given: bool) -> list[Finding]:
+        """Graphs that judge and nearly equal a training graph: the structure the same, the numbers nearly so."""
+        if not (self.numbers.shape[2] or self.edge_numbers.shape[2]):
+            return []
+        where, train, judged = sides(splits, TRAIN_ROWS, JUDGED_ROWS)
+        part = self.take(np.concatenate([judged, train]))
+        structure, nodes, edges = part._coloured(np.isnan(part.numbers), np.isnan(part.edge_numbers))
+        node, edge, _ = part._union()
+        parts = []
+        for numbers, items, colour in ((part.numbers, node, nodes), (part.edge_numbers, edge, edges)):
+            told = numbers[items].astype(np.float64)
+            centre, scale = _moments(told)
+            parts.append(Part(np.nan_to_num((told - centre) / scale), colour, items[0]))
+        return near_graphs(structure, parts, met(first_alike(part.hashes()), len(judged)), where)
 
     def to_json(self) -> dict[str, Any]:
         return {

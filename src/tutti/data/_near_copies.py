@@ -29,24 +29,12 @@ def near_copies(
     """
     if few_combinations(numbers, codes):
         return []
-    where, train, judged = (
-        ("test", splits.train, splits.test)
-        if len(splits.test)
-        else ("fold 0", splits.folds[0].train, splits.folds[0].validation)
-    )
-    train, judged = _some(train, TRAIN_ROWS), _some(judged, JUDGED_ROWS)
+    where, train, judged = sides(splits, TRAIN_ROWS, JUDGED_ROWS)
     rows = np.concatenate([judged, train])
     values, kinds = numbers[rows], codes[rows]
-    exact = _met(first_alike(row_hashes(values, kinds)), len(judged))
-    fine = _in_cells(values, kinds, len(judged), CELL) & ~exact
-    count = int(fine.sum())
+    exact = met(first_alike(row_hashes(values, kinds)), len(judged))
+    count = beyond_chance(values, kinds, exact)
     if count < max(FEWEST, SHARE * len(judged)):
-        return []
-    wide = int((_in_cells(values, kinds, len(judged), CELL * COARSE) & ~exact).sum())
-    fewer = count
-    if 2 * wide > len(judged):
-        fewer, wide = int((_in_cells(values, kinds, len(judged), CELL / COARSE) & ~exact).sum()), count
-    if 2 * fewer < wide:
         return []
     message = (
         f"{count:,} of {len(judged):,} rows that judge ({where}) nearly equal one of {len(train):,} training rows: "
@@ -56,8 +44,39 @@ def near_copies(
     return [Finding(kind="near-duplicates", where=where, message=message, severity="notice")]
 
 
+def sides(
+    splits: Splits, train_rows: int, judged_rows: int
+) -> tuple[str, Int[np.ndarray, " train"], Int[np.ndarray, " judged"]]:
+    """Where rows are judged (the test, else the first fold), the rows that train and those that judge: at most so
+    many of each, drawn by a fixed seed."""
+    where, train, judged = "test", splits.train, splits.test
+    if not len(judged):
+        where, train, judged = "fold 0", splits.folds[0].train, splits.folds[0].validation
+    return where, _some(train, train_rows), _some(judged, judged_rows)
+
+
 def _some(rows: Int[np.ndarray, " rows"], most: int) -> Int[np.ndarray, " some"]:
     return rows if len(rows) <= most else np.random.default_rng(0).choice(rows, most, replace=False)
+
+
+def beyond_chance(
+    values: Float[np.ndarray, "rows number"],
+    kinds: Int[np.ndarray, "rows category"],
+    exact: Bool[np.ndarray, " judged"],
+) -> int:
+    """How many of the first rows, but for those that are `exact` copies, share all cells with a later row; 0 where so
+    many more do in wider cells that chance explains them."""
+
+    def shared(width: float) -> int:
+        return int((_in_cells(values, kinds, len(exact), width) & ~exact).sum())
+
+    count = shared(CELL)
+    if not count:
+        return 0
+    fewer, wide = count, shared(CELL * COARSE)
+    if 2 * wide > len(exact):
+        fewer, wide = shared(CELL / COARSE), count
+    return 0 if 2 * fewer < wide else count
 
 
 def _in_cells(
@@ -68,11 +87,11 @@ def _in_cells(
     scale = _spread(values) * width
     for shift in (0.0, 0.5):
         cells = [np.floor(column / unit + shift) for column, unit in zip(values.T, scale, strict=True)]
-        found |= _met(first_alike(row_hashes(*cells, kinds)), judged)
+        found |= met(first_alike(row_hashes(*cells, kinds)), judged)
     return found
 
 
-def _met(alike: Int[np.ndarray, " rows"], judged: int) -> Bool[np.ndarray, " judged"]:
+def met(alike: Int[np.ndarray, " rows"], judged: int) -> Bool[np.ndarray, " judged"]:
     """Which of the first `judged` rows have the content of one of the later rows."""
     return np.isin(alike[:judged], alike[judged:])
 

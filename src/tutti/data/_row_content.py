@@ -1,6 +1,7 @@
 """Rows as content: which rows are the same, whatever their place in the table."""
 
 import hashlib
+from math import prod
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt64
@@ -36,7 +37,7 @@ def row_hashes(*parts: Shaped[np.ndarray, " rows ..."] | None) -> UInt64[np.ndar
     The same on every machine. Two missing values are equal. Two different rows among a million collide with a
     probability of about 3e-8.
     """
-    given = [part.reshape(len(part), -1) for part in parts if part is not None]
+    given = [part.reshape(len(part), prod(part.shape[1:])) for part in parts if part is not None]
     hashes = np.zeros(len(given[0]), dtype=np.uint64)
     for part in given:
         for column in part.T:
