@@ -40,6 +40,7 @@ from tutti.models._series_recurrent import SeriesGRU as SeriesGRU
 from tutti.models._series_recurrent import SeriesLSTM as SeriesLSTM
 from tutti.models._series_tcn import SeriesTCN as SeriesTCN
 from tutti.models._series_transformer import SeriesTransformer as SeriesTransformer
+from tutti.models._set_attention import AttentionNetwork as AttentionNetwork
 from tutti.models._set_attention import SetAttention as SetAttention
 from tutti.models._sets import SetModel as SetModel
 from tutti.models._sets import SetNetwork as SetNetwork
