@@ -118,9 +118,13 @@ class Sets(Sample):
 
     def example(self, row: int) -> dict[str, Any]:
         """The first two or three features of up to SHOWN of the items."""
-        points = self.items[row, : min(int(self.counts[row]), SHOWN), :3].to(torch.float32).numpy()
-        points = points[np.isfinite(points).all(1)]
+        points = self.items[row, self.shown(row), :3].to(torch.float32)
         return {"kind": "points", "points": points.tolist(), "names": list(self.names[:3])}
+
+    def shown(self, row: int) -> Int[np.ndarray, " shown"]:
+        """The places of the items that `example` shows: the first ones whose first features are all known."""
+        points = self.items[row, : min(int(self.counts[row]), SHOWN), :3].to(torch.float32).numpy()
+        return np.flatnonzero(np.isfinite(points).all(1))
 
     def _flat(self, rows: Int[np.ndarray, " some"]) -> tuple[Float[np.ndarray, "items feature"], np.ndarray]:
         """The items of these sets below each other, and the place in `rows` of each one's set."""

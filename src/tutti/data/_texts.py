@@ -232,18 +232,28 @@ class Texts(Sample):
         )
 
     def example(self, row: int) -> dict[str, Any]:
-        return {"kind": "text", "text": str(self.corpus.texts[row])[:SHOWN]}
+        text = str(self.corpus.texts[row])
+        head = _head(text)
+        return {"kind": "text", "text": head if len(head) == len(text) else f"{head}…"}
 
     def without_parts(self, row: int) -> tuple[list[str], Sample] | None:
         """The words that are shown, each with the blanks behind it."""
         text = str(self.corpus.texts[row])
-        words = _WORD.findall(text[:SHOWN])
+        words = _WORD.findall(_head(text))
         if self.tokeniser is None or self.length is None or len(words) < 2:
             return None
         ends = np.cumsum([len(word) for word in words])
         less = [text[: end - len(word)] + text[end:] for word, end in zip(words, ends, strict=True)]
         corpus = Corpus(np.array([text, *less], dtype=object))
         return words, replace(self, corpus=corpus).told(self.tokeniser, self.length)
+
+
+def _head(text: str) -> str:
+    """The words that an example shows, whole ones where the last one is not endless."""
+    if len(text) <= SHOWN:
+        return text
+    cut = max(text.rfind(blank, 0, SHOWN) for blank in " \n\t")
+    return text[: cut + 1] if cut > SHOWN // 2 else text[:SHOWN]
 
 
 def usual_length(lengths: Int[np.ndarray, " rows"]) -> int:

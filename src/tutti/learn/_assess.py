@@ -109,6 +109,7 @@ def assess(
         "task": declared.task.kind,
         "data": {
             "kind": declared.table.kind,
+            "source": declared.table.source,
             "rows": declared.table.rows,
             "columns": len(declared.schema.columns),
         },
@@ -363,7 +364,8 @@ def _bands(declared: Declared, outcome: Outcome, judged: Judged) -> dict[str, An
     band = conformal_band(declared.target[outcome.rows], outcome.out_of_fold)
     target, units = declared.target[judged.rows], _units(declared, judged.rows)["units"]
     held = coverage(target, judged.prediction, band, units=units)
-    return {**band.to_json(), "held": held.to_json()}
+    each = (np.abs(target - judged.prediction) <= band.width).mean(axis=0)
+    return {**band.to_json(), "held": held.to_json(), "held_each": [round(float(share), 4) for share in each]}
 
 
 def _importance(declared: Declared, outcome: Outcome, judged: Judged, clock: Clock) -> list[dict[str, Any]]:
