@@ -10,7 +10,7 @@ from tutti.cli._board import draw, leader, standing
 from tutti.cli._live import LiveObserver
 from tutti.cli._log import LogObserver
 from tutti.cli._observers import is_live
-from tutti.cli._verdict import compared
+from tutti.cli._verdict import compared, lines
 from tutti.core import Board, BoardRow, Setting
 
 
@@ -86,6 +86,31 @@ def test_the_cursor_comes_back_after_a_failure(board):
         raise ZeroDivisionError
     text = written(console)
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "source", "words"),
+    [
+        ("binary", "table", "titanic.csv", "tutti predict runs/titanic NEW.csv -o predictions.csv"),
+        ("binary", "table", "digits", "tutti predict runs/titanic NEW.csv -o predictions.csv"),
+        ("multiclass", "images", "photos", "tutti predict runs/titanic NEW_FOLDER -o predictions.csv"),
+        ("multiclass", "images", "mnist.npz", "tutti predict runs/titanic NEW.npz -o predictions.csv"),
+        ("multiclass", "signals", "recordings", "tutti predict runs/titanic NEW_FOLDER -o predictions.csv"),
+        ("binary", "signals", "GunPoint_TRAIN.ts", "tutti predict runs/titanic NEW.ts -o predictions.csv"),
+        ("binary", "text", "imdb.csv.gz", "tutti predict runs/titanic NEW.csv.gz -o predictions.csv"),
+        ("regression", "graphs", "esol.csv", "tutti predict runs/titanic NEW.csv -o predictions.csv"),
+        ("binary", "graphs", "MUTAG.txt", "tutti predict runs/titanic NEW.txt -o predictions.csv"),
+        ("binary", "graphs", "raw_MUTAG", "tutti predict runs/titanic NEW_FOLDER -o predictions.csv"),
+        ("multiclass", "nodes", "cora.npz", "tutti predict runs/titanic NEW.npz -o predictions.csv"),
+        ("multiclass", "nodes", "nodes.csv", 'tutti.load(\'runs/titanic\').predict(("NEW_NODES.csv", "NEW_EDGES'),
+        ("segmentation", "images", "image", "in Python: tutti.load('runs/titanic').predict('NEW_FOLDER')"),
+        ("language", "language", "book.txt", "tutti sample runs/titanic"),
+        ("binary", "images", "photos of v1.2, mine", "tutti predict runs/titanic NEW_FOLDER -o predictions.csv"),
+    ],
+)
+def test_what_comes_next_fits_the_data(result, task, kind, source, words):
+    told = list(lines({**result, "task": task, "data": {**result["data"], "kind": kind, "source": source}}))
+    assert any(words in line for line in told), told
 
 
 def test_a_log_gets_few_plain_lines(story):

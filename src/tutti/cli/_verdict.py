@@ -16,6 +16,8 @@ _FITS = {"under": "underfits", "good": "good", "over": "overfits"}
 _BASELINES = {"trivial": "constant", "trees": "boosted trees"}
 _LOWER_IS_BETTER = ("rmse", "mse", "mae", "log_loss", "brier")
 _USUAL = Setting().to_json()
+_NEW = {"images": "NEW_FOLDER", "signals": "NEW_FOLDER", "text": "NEW.txt", "graphs": "NEW_FOLDER"}
+_PACKED = ("gz", "bz2", "xz", "zst", "zip")
 _WIDE = 96  # characters of a console on which a score, its interval and the difference share a line
 
 Result = Mapping[str, Any]
@@ -132,4 +134,26 @@ def _after(result: Result) -> Iterator[tuple[str, str]]:
     words += [f"{members[name]:,} {name}" for name in ("dropped", "diverged") if members.get(name)]
     yield "Run", f"{run} ({', '.join([duration(result.get('seconds', 0.0)), *words])})"
     yield "Next", f"tutti report {run}"
-    yield "", f"tutti predict {run} NEW.csv -o predictions.csv"
+    yield "", _use(result, run)
+
+
+def _use(result: Result, run: str) -> str:
+    """The command, or where none does it the lines of Python, that put the model to use on data of the same sort."""
+    data, task = result.get("data", {}), str(result.get("task", ""))
+    kind, ending = str(data.get("kind", "table")), _ending(str(data.get("source") or ""))
+    if task == "language":
+        return f"tutti sample {run}"
+    python = f"in Python: tutti.load({str(result['run'])!r}).predict"
+    if kind in ("nodes", "edges") and ending != ".npz":  # two files, and the command takes one
+        return f'{python}(("NEW_NODES.csv", "NEW_EDGES.csv"))'
+    new = f"NEW{ending}" if ending else _NEW.get(kind, "NEW.csv")
+    if task == "segmentation":  # masks do not fit the lines of a table
+        return f"{python}({new!r})"
+    return f"tutti predict {run} {new} -o predictions.csv"
+
+
+def _ending(source: str) -> str:
+    """The ending of a file's name (.csv, .npz, .csv.gz); of a folder or a name, none."""
+    parts = source.rsplit("/", 1)[-1].split(".")[1:]
+    kept = parts[-2:] if len(parts) > 1 and parts[-1].lower() in _PACKED else parts[-1:]
+    return "".join(f".{part}" for part in kept if part.isalnum() and len(part) <= 7)
