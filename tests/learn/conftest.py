@@ -39,8 +39,8 @@ def cheap() -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def steady(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No stopwatch, but in tests of it (marked so): which executor is faster is settled, so that two fits are equal to
-    the bit. The timing would be half of a small fit."""
+    """No stopwatch, but in tests of it (marked so): which executor is faster is settled, so that two fits are equal
+    to the bit. The timing would be half of a small fit."""
     if request.node.get_closest_marker("stopwatch"):
         return
     monkeypatch.setattr("tutti.learn._bench.Bench._time", lambda *_: (1e-4, 1e-5, 1e-6))
