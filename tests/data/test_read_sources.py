@@ -17,6 +17,7 @@ from pyarrow import csv, feather, parquet
 
 from tutti.core import InputError, Kind, Role
 from tutti.data import Table, encode, read
+from tutti.tasks import infer
 
 ROWS = 60
 
@@ -313,3 +314,19 @@ def test_threads_of_arrow_are_given_nothing_of_python(
     assert isinstance(given[0], pa.NativeFile)
     assert not isinstance(given[0], pa.PythonFile)
     assert all(getattr(option, "invalid_row_handler", None) is None for option in given[1:])
+
+
+def test_labels_that_are_booleans_are_two_labels_from_every_source(tmp_path: Path) -> None:
+    truths = np.random.default_rng(0).random((60, 2)) < 0.5
+    frame = pd.DataFrame({"x": np.arange(60) ** 0.5, "l1": truths[:, 0], "l2": truths[:, 1]})
+    frame.to_csv(tmp_path / "labels.csv", index=False)
+    mixed = frame.assign(l2=frame["l2"].astype(int))
+    for source in (tmp_path / "labels.csv", frame, mixed, (frame[["x"]], frame[["l1", "l2"]]), frame.to_dict("list")):
+        table = read(source, target=None if isinstance(source, tuple) else ["l1", "l2"])
+        task = infer(table.target, ("l1", "l2"))
+        assert task.kind == "multilabel"
+        np.testing.assert_array_equal(task.encode(table.target), truths)
+        later = encode(table.schema, (mixed if source is mixed else frame).iloc[:5], target=True).target
+        np.testing.assert_array_equal(task.encode(later), truths[:5])
+    with pytest.raises(InputError, match="'l1' holds text, such as 'False'"):
+        infer(read(frame, target=["x", "l1"]).target, ("x", "l1"))

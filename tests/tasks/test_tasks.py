@@ -69,6 +69,8 @@ def test_the_task_follows_from_one_column(values: Any, kind: str, classes: tuple
         (np.stack([DIGITS > 0, DIGITS > 1], axis=1), "multilabel"),
         (np.stack([DIGITS > 0, DIGITS > 1], axis=1).astype(float), "multilabel"),
         (pd.DataFrame({"p": DIGITS > 0, "q": (DIGITS > 1).astype(int)}), "multilabel"),
+        (np.stack([np.where(DIGITS > 0, "True", "False"), np.where(DIGITS > 1, "1", "0")], axis=1), "multilabel"),
+        (np.stack([np.where(DIGITS > 0, "yes", "no"), np.where(DIGITS > 1, "TRUE", "FALSE")], axis=1), "multilabel"),
         (np.stack([REALS, DIGITS], axis=1), "regression"),
         (pd.DataFrame({"p": REALS, "q": DIGITS}), "regression"),
     ],
@@ -90,6 +92,7 @@ def test_the_task_follows_from_several_columns(values: Any, kind: str) -> None:
         (DIGITS > 0, "multiclass", "multiclass"),
         (np.arange(60) % 30, "multiclass", "multiclass"),
         (DIGITS > 0, "multilabel", "multilabel"),
+        (np.where(DIGITS > 0, "True", "False"), "multilabel", "multilabel"),
     ],
 )
 def test_a_kind_that_is_given_decides(values: Any, kind: str, expected: str) -> None:
@@ -302,6 +305,7 @@ GAPS = np.array([1.0, np.nan, 3.0])
         (DIGITS, "binary", "has 3 classes"),
         (DIGITS, "regresion", "Did you mean 'regression'"),
         (DIGITS, "multilabel", "holds 2; a multilabel task needs 0 and 1"),
+        (["True", "no"] * 5 + ["maybe"], "multilabel", "holds 'no'; a multilabel task needs 0 and 1"),
         (np.array(["2020-01-01", "2021-01-01"], dtype="datetime64[D]"), None, "datetime64"),
         (np.array([1j, 2j]), None, "complex128"),
         ([], None, "no rows"),
@@ -319,6 +323,8 @@ def test_targets_that_nothing_can_be_learned_from_are_refused(values: Any, kind:
 def test_several_columns_must_fit_together() -> None:
     with pytest.raises(InputError, match="'q' holds text"):
         infer(pd.DataFrame({"p": REALS, "q": WORDS}), ["p", "q"])
+    with pytest.raises(InputError, match="'q' holds text, such as 'no'"):  # a file's numbers beside words are text
+        infer(np.stack([REALS.astype(str), np.where(DIGITS > 0, "yes", "no")], axis=1), ["p", "q"])
     with pytest.raises(InputError, match="a multiclass task has one"):
         infer(np.stack([DIGITS, DIGITS], axis=1), ["p", "q"], "multiclass")
     with pytest.raises(InputError, match="'q' has a single class"):
@@ -365,3 +371,12 @@ def test_whatever_the_target_there_is_a_task_or_a_clear_error(values: list[Any],
         labels = task.labels(np.eye(len(task.classes))[encoded])
         assert_array_equal(task.encode(labels), encoded)
     assert task_from_json(json.loads(json.dumps(task.to_json()))) == task
+
+
+def test_labels_written_as_words_are_zeros_and_ones() -> None:
+    """Whatever the words, and also where a column of later rows says yes alone."""
+    task = infer(
+        np.stack([np.where(DIGITS > 0, "True", "False"), np.where(DIGITS > 1, "1", "0")], axis=1), ["p", "q"]
+    )
+    assert_array_equal(task.encode([["yes", "0"], ["yes", "1"]]), [[1, 0], [1, 1]])
+    assert_array_equal(task.encode([["TRUE", "f"], ["false", "t"]]), [[1, 0], [0, 1]])

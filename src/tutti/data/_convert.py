@@ -25,7 +25,6 @@ from tutti.data._values import (
     to_numbers,
 )
 
-FAMILIES = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"))
 TRUE = frozenset({"true", "yes", "y", "t", "on", "1"})
 CLOCKLESS = ("YYYYMMDD", "year", "seconds", "milliseconds")  # forms of times that are written as numbers
 

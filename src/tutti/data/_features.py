@@ -4,8 +4,9 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from tutti.core import Column, Finding, InputError, Kind
-from tutti.data._convert import FAMILIES, truth
+from tutti.data._convert import truth
 from tutti.data._values import Numbers, Times, Values, Words, count_distinct
+from tutti.tasks import FAMILIES
 
 MAX_LEVELS = 1000  # of one category; rarer ones share code 0 with those never seen
 PERIODS = {"month": 12.0, "weekday": 7.0, "hour": 24.0}

@@ -7,9 +7,10 @@ import pyarrow as pa
 from jaxtyping import Bool
 
 from tutti.core import Column, Finding, InputError, Kind, Role
-from tutti.data._convert import FAMILIES, told
+from tutti.data._convert import told
 from tutti.data._features import false_and_true, levels_of, number_findings, time_features, time_findings
 from tutti.data._values import Nested, Numbers, Times, Values, Words, count_distinct, parse
+from tutti.tasks import FAMILIES
 
 FEW_ROWS = 20  # below this nothing is taken for an identifier
 MOST_OWN = 0.5  # more distinct texts than this share of the rows: text or identifier, not a category

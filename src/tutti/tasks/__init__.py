@@ -25,3 +25,4 @@ from tutti.tasks._task import TaskKind as TaskKind
 from tutti.tasks._temperature import best_temperature as best_temperature
 from tutti.tasks._temperature import best_temperatures as best_temperatures
 from tutti.tasks._temperature import tempered as tempered
+from tutti.tasks._values import FAMILIES as FAMILIES

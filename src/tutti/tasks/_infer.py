@@ -37,7 +37,8 @@ def infer(values: Any, names: Sequence[str], kind: str | None = None) -> Task:
       each, and no one stands alone; else regression;
     - other numbers → regression.
 
-    Several columns: all 0/1 or boolean → multilabel; numbers → regression with several outputs.
+    Several columns: all 0/1 or boolean (also as words: true and false, yes and no) → multilabel; numbers → regression
+    with several outputs.
 
     Raises InputError for missing or infinite values, a single distinct value, a class with a single row, text
     where numbers are needed, and more than 20 distinct numbers written as text.
@@ -88,12 +89,15 @@ def _kind(columns: Sequence[Target]) -> str:
     if len(columns) > 1:
         if all(column.zero_one for column in columns):
             return "multilabel"
-        for column in columns:
-            if column.meaning == "text":
-                raise InputError(
-                    f"Of {len(columns)} target columns, {column.name!r} holds text.",
-                    fix="Several targets must be numbers (regression) or 0 and 1 (multilabel).",
-                )
+        texts = [column for column in columns if column.meaning == "text"]
+        if texts:
+            # Beside a column of words, one of numbers arrives as text too: it is not the one to name.
+            wordy = (column for column in texts if not all(map(_reads_as_number, column.levels()[0])))
+            column = next(wordy, texts[0])
+            raise InputError(
+                f"Of {len(columns)} target columns, {column.name!r} holds text, such as {column.levels()[0][0]!r}.",
+                fix="Several targets must be all numbers (regression), or all 0 and 1 or booleans (multilabel).",
+            )
         return "regression"
     column = columns[0]
     levels, places = column.levels()

@@ -10,7 +10,7 @@ from torch import Tensor
 from tutti.core import InputError
 from tutti.tasks._losses import CLASS_LOSSES, binary_loss, constant
 from tutti.tasks._task import Base, check_loss, check_weights
-from tutti.tasks._values import targets
+from tutti.tasks._values import targets, word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +48,12 @@ class MultiLabel(Base):
         columns = targets(values, self.names)
         for column in columns:
             if not column.zero_one:
-                example = next(v for v in column.values.tolist() if v not in (0, 1))
+                values = column.values.tolist()
+                example = next((v for v in values if word(v).lower() not in ("0", "1", "false", "true")), values[0])
                 raise InputError(
                     f"Label {column.name!r} holds {example!r}; a multilabel task needs 0 and 1, or booleans."
                 )
-        return np.stack([column.values for column in columns], axis=1).astype(np.float32)
+        return np.stack([column.zeros_and_ones() for column in columns], axis=1).astype(np.float32)
 
     def balanced(self, target: Float[np.ndarray, "rows out"]) -> "MultiLabel":
         """This task with, for each label, the weights n/2n₀ and n/2n₁ of these (training) rows; 0 where there are

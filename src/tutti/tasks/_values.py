@@ -12,6 +12,9 @@ from tutti.core import InputError, nearest
 Meaning = Literal["text", "integer", "number", "boolean"]
 MEANINGS: tuple[Meaning, ...] = ("text", "integer", "number", "boolean")
 _BY_DTYPE: dict[str, Meaning] = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "U": "text"}
+FAMILIES = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"))
+"""Pairs of words that say no and yes, in small letters."""
+_PRESENT = frozenset(yes for _, yes in (*FAMILIES, ("0", "1")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +34,18 @@ class Target:
 
     @property
     def zero_one(self) -> bool:
-        """Whether every value is 0 or 1, False or True."""
-        return self.meaning == "boolean" or (self.meaning != "text" and bool(np.isin(self.values, (0, 1)).all()))
+        """Whether every value is 0 or 1, False or True, or one of two words that say so (`FAMILIES`)."""
+        if self.meaning == "text":
+            words = {text.lower() for text in self.levels()[0]}
+            return any(words <= set(pair) for pair in (*FAMILIES, ("0", "1")))
+        return self.meaning == "boolean" or bool(np.isin(self.values, (0, 1)).all())
+
+    def zeros_and_ones(self) -> Float[np.ndarray, " rows"]:
+        """The values of a `zero_one` target as 0 and 1."""
+        if self.meaning != "text":
+            return self.values.astype(np.float64)
+        levels, places = self.levels()
+        return np.asarray(np.array([float(level.lower() in _PRESENT) for level in levels])[places])
 
     def numbers(self) -> Float[np.ndarray, " rows"]:
         """The values as float64. Text raises."""
