@@ -45,6 +45,16 @@ def test_each_listed_name_resolves_or_says_why_not(entry) -> None:  # type: igno
     assert find_rule(entry.key.upper().replace(entry.reference.upper(), entry.reference)) == rule
 
 
+def test_a_name_with_a_reason_says_where_to_read_of_it() -> None:
+    """But for one, whose paper is not known for certain."""
+    refused = [entry for entry in LISTED if entry.reason and entry.name != "SWNTS"]
+    for entry in refused:
+        assert re.fullmatch(r"arXiv \d{4}\.\d{4,5}|https?://\S+", entry.where), entry.key
+    code = [entry for entry in refused if not entry.title]
+    assert all("as code without a paper" in entry.reason for entry in code)
+    assert all(entry.where.startswith("https://github.com/") for entry in code)
+
+
 def test_at_least_forty_of_them_are_rules_of_ours() -> None:
     assert sum(entry.origin == "tutti" for entry in LISTED) >= 73
 

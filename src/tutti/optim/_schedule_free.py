@@ -90,7 +90,8 @@ class ScheduleFreeSGD(ScheduleFree):
 class ScheduleFreeAdamW(ScheduleFree):
     """Schedule-Free AdamW (Defazio et al. 2024, arXiv 2405.15682).
 
-        d = g/(√v̂ + ε) + weight_decay·y,   v ← β₂v + (1−β₂)g²,   v̂ = v/(1−β₂ᵗ)
+        y = (1−β)z + βx: the weights; gradients are taken here        v ← β₂v + (1−β₂)g²,   v̂ = v/(1−β₂ᵗ)
+        d = g/(√v̂ + ε) + weight_decay·y          z ← z − ηd          x ← (1−c)x + cz          c as in `ScheduleFree`
 
     See `ScheduleFree`. One number per weight beside z: "square" (v).
     """
