@@ -1,13 +1,16 @@
 """Second order: Hessian–vector products, the Hessian's leading eigenvalues, and the step sizes that follow."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tutti.core import InputError
+from tutti.inspection._untouched import untouched
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Product = Callable[[Float[Tensor, " weights"]], Float[Tensor, " weights"]]
@@ -44,26 +47,79 @@ def hessian_product(network: nn.Module, loss: Loss, inputs: Sequence[Tensor], ta
 
     Two backward passes: Hv = ∂/∂w (∂L/∂w · v) (Pearlmutter 1994), exact, at about the cost of two gradients. loss
     (output, target) gives one number per row, or one in all. The network's mode and buffers are left as they are.
+
+    InputError: nothing is trained, or an operation of the network has no second derivative in torch.
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     if not parameters:
         raise InputError("The network has no weights that are trained.")
     sizes = [p.numel() for p in parameters]
-    kept = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    gradients = torch.autograd.grad(loss(network(*inputs), target).mean(), parameters, create_graph=True)
-    for name, buffer in network.named_buffers():
-        buffer.data.copy_(kept[name])
+    with untouched(network), torch.enable_grad(), _twice_differentiable():
+        total = loss(network(*inputs), target).mean()
+        gradients = derivative(total, parameters, again=True)
     flat = torch.cat([g.reshape(-1) for g in gradients])
+    _check_twice(flat)
 
     def product(vector: Float[Tensor, " weights"]) -> Float[Tensor, " weights"]:
         if len(vector) != sum(sizes):
             raise InputError(f"The vector has {len(vector)} numbers; the network has {sum(sizes)} weights.")
         if not flat.requires_grad:  # a loss linear in the weights
             return torch.zeros_like(vector)
-        found = torch.autograd.grad(flat, parameters, vector, retain_graph=True, materialize_grads=True)
+        found = derivative(flat, parameters, vector, again=True)
         return torch.cat([g.reshape(-1) for g in found])
 
     return product
+
+
+@contextmanager
+def _twice_differentiable() -> Iterator[None]:
+    """While open, torch computes attention and recurrent layers by operations whose derivatives it can take again:
+    its fused kernels have only the first."""
+    with sdpa_kernel(SDPBackend.MATH), torch.backends.cudnn.flags(enabled=False):
+        yield
+
+
+def _check_twice(gradient: Tensor) -> None:
+    """Raises InputError where a gradient holds a part that torch marks as not to be differentiated again.
+
+    Asked for the derivative by given tensors, autograd would leave that part out without a word.
+    """
+    waiting, met = [gradient.grad_fn], set()
+    while waiting:
+        function = waiting.pop()
+        if function is None or function in met:
+            continue
+        met.add(function)
+        if function.name() in ("torch::autograd::Error", "torch::autograd::NotImplemented"):
+            raise InputError(
+                "An operation of this network can be differentiated only once (once_differentiable).",
+                fix="Write its backward of operations that can be differentiated themselves.",
+            )
+        waiting += [behind for behind, _ in function.next_functions]
+
+
+def derivative(
+    of: Tensor, by: Sequence[Tensor], vector: Tensor | None = None, *, again: bool = False
+) -> tuple[Tensor, ...]:
+    """torch.autograd.grad, 0 by what is not used; what it cannot differentiate is an InputError.
+
+    again: the derivative is to be differentiated itself, or taken once more.
+    """
+    try:
+        return torch.autograd.grad(
+            of, by, vector, retain_graph=again, create_graph=again and vector is None, materialize_grads=True
+        )
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise InputError(
+            f"The derivatives of this network's loss cannot be computed: {first_line(error)}",
+            fix="Take another layer or loss in place of the one named, of plain torch operations.",
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def lanczos(
@@ -130,30 +186,3 @@ def curvature(
         residual=float(residual),
         steps=len(values),
     )
-
-
-def gradient_variance(
-    network: nn.Module, loss: Loss, inputs: Sequence[Tensor], target: Tensor, batch_sizes: Sequence[int]
-) -> tuple[float, dict[int, float]]:
-    """‖∇L‖², and for each batch size K the variance E‖g_B − ∇L‖² of the mini-batch gradient, over all batches of K
-    distinct rows.
-
-    Per-sample gradients gᵢ give it exactly: with S² = 1/(N−1) Σ‖gᵢ − ∇L‖² it is (S²/K)(1 − K/N): it falls as 1/K,
-    and with the whole data set nothing is left. The network must treat rows independently (evaluation mode).
-    """
-    rows = len(target)
-    for size in batch_sizes:
-        if not 1 <= size <= rows:
-            raise InputError(f"The batch size {size} is not possible with {rows} rows.")
-    parameters = {k: v.detach() for k, v in network.named_parameters() if v.requires_grad}
-
-    def of_row(values: dict[str, Tensor], target: Tensor, *inputs: Tensor) -> Tensor:
-        output = torch.func.functional_call(network, values, tuple(x[None] for x in inputs))
-        return loss(output, target[None]).mean()
-
-    per_row = torch.func.vmap(torch.func.grad(of_row), in_dims=(None, 0, *[0] * len(inputs)))
-    found = per_row(parameters, target, *inputs)
-    flat = torch.cat([g.reshape(rows, -1) for g in found.values()], dim=1)
-    mean = flat.mean(0)
-    spread = float((flat - mean).square().sum()) / max(rows - 1, 1)
-    return float(mean.square().sum()), {k: spread / k * (1 - k / rows) for k in batch_sizes}
