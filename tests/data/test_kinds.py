@@ -68,6 +68,8 @@ def test_kind_is_inferred(cells: Sequence[Any], kind: Kind) -> None:
         (["12%", "7.5 %", "100%"], [0.12, 0.075, 1.0], "percent"),
         (["$1,200", "$3.50", "-$7"], [1200, 3.5, -7], "currency"),
         ([" 1", "2 ", "+3"], [1, 2, 3], ""),
+        (["1.335.665", "756.860", "56"], [1335665, 756860, 56], "decimal comma"),
+        (["756.860", "1.335.600", "700.000"], [756860, 1335600, 700000], "decimal comma"),
     ],
 )
 def test_numbers_written_as_text_are_numbers(cells: list[str], values: list[float], form: str) -> None:
@@ -222,3 +224,20 @@ def test_one_value_with_gaps_is_kept_because_the_gaps_may_tell() -> None:
 def test_overrides_that_do_not_fit_are_named(kinds: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         table(repeated("red", "green", "blue"), kinds=kinds)
+
+
+def test_dots_of_thousands_are_no_decimals_whatever_their_share() -> None:
+    for doubled in (1, 30, 59):
+        cells = [f"{i + 1}.335.{i:02}0" for i in range(doubled)] + [f"{i + 100}.{i:02}0" for i in range(60 - doubled)]
+        found = table(cells)
+        np.testing.assert_array_equal(found.numbers[:, 0], [np.float32(cell.replace(".", "")) for cell in cells])
+        assert "unreadable-cells" not in kinds_of(found)
+        later = encode(found.schema, {"c": ["756.860"], "x": [1.0]})  # by itself this could be a decimal
+        assert later.numbers[0, 0] == 756860
+
+
+def test_slips_and_times_are_read_and_shown_as_they_are_written() -> None:
+    found = table([*(f"{i}.335.665" for i in range(1, 100)), "7.50"])
+    assert "'7.50'" in found.findings[0].message
+    months = table(["2024.10", "2024.11", "2024.1"], kinds={"c": "datetime:%Y.%m"})
+    np.testing.assert_array_equal(np.unique(months.numbers[:, 0]), [19723, 19997, 20028])  # days since 1970

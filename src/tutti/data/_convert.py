@@ -39,7 +39,8 @@ def told(name: str, column: pa.ChunkedArray, kind: Kind, form: str = "") -> Valu
         )
     if kind == Kind.NUMBER:
         if isinstance(values, Words):
-            return _truths(values) if values.logical else words_to_numbers(name, values, tuple(FORMS))
+            written = as_words(column, written=True)
+            return _truths(values) if values.logical else words_to_numbers(name, written, tuple(FORMS))
         return _only_numbers(name, values)
     if kind == Kind.DATETIME:
         if form or isinstance(values, Words):
@@ -60,7 +61,7 @@ def as_numbers(name: str, column: pa.ChunkedArray, form: str, marks: Sequence[st
     if not (is_text(column.type) or pa.types.is_dictionary(column.type)):
         return _only_numbers(name, from_typed(column))
     plain = plain_numbers(column) if form == "" and is_text(column.type) else None
-    return plain or words_to_numbers(name, as_words(column), (form,), marks)
+    return plain or words_to_numbers(name, as_words(column, written=True), (form,), marks)
 
 
 def words_to_numbers(name: str, words: Words, forms: Sequence[str], marks: Sequence[str] = ()) -> Numbers:
@@ -113,7 +114,7 @@ def as_times(name: str, column: pa.ChunkedArray, form: str | None) -> Times:
         return values
     if form in CLOCKLESS:
         return times_of_numbers(as_numbers(name, column, "").values, form)
-    words = as_words(column)
+    words = as_words(column, written=True)
 
     def read(levels: Sequence[str]) -> Times | None:
         codes = np.arange(len(levels), dtype=np.int32)

@@ -61,7 +61,7 @@ def _values(name: str, column: pa.ChunkedArray, kind: Kind | None) -> Values:
         )
     values = parse(column)
     if isinstance(values, Numbers) and values.strays:
-        row = int(np.flatnonzero(labels(as_words(column)) == values.strays[0])[0]) + 1
+        row = int(np.flatnonzero(labels(as_words(column, written=True)) == values.strays[0])[0]) + 1
         names = " If the first row names the columns, leave out --no-header." if row == 1 else ""
         raise InputError(
             f"The target {name!r} holds numbers, but row {row} holds {values.strays[0]!r}.",

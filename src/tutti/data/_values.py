@@ -154,7 +154,7 @@ def _from_text(column: pa.ChunkedArray, decimal_comma: bool) -> Values:
     plain = plain_numbers(column)
     if plain is not None and not _codes_with_zeros(column):
         return plain
-    words = as_words(column)
+    words = as_words(column, written=True)  # 756.860 may be 756,860
     if not words.levels:
         return Numbers(np.full(len(column), np.nan))
     texts = pa.array(words.levels, pa.large_string())
@@ -162,7 +162,7 @@ def _from_text(column: pa.ChunkedArray, decimal_comma: bool) -> Values:
     if _fixed_width_codes(texts):
         words.notes.append("codes with leading zeros")
         return words
-    return numbers_from(words, texts, counts, decimal_comma) or times_from(words, texts) or words
+    return numbers_from(words, texts, counts, decimal_comma) or times_from(words, texts) or as_words(column)
 
 
 def plain_numbers(column: pa.ChunkedArray) -> Numbers | None:
@@ -199,8 +199,11 @@ def _fits(texts: pa.Array, pattern: str) -> pa.BooleanArray:
     return pc.match_substring_regex(texts, rf"^(?:{pattern})$")
 
 
-def as_words(column: pa.ChunkedArray) -> Words:
-    """Any column as trimmed text; decimals lose trailing zeros, so that 3, 3.0 and the number 3 are one level."""
+def as_words(column: pa.ChunkedArray, *, written: bool = False) -> Words:
+    """Any column as trimmed text; decimals lose trailing zeros, so that 3, 3.0 and the number 3 are one level.
+
+    written: zeros stay, for texts that may yet be read as numbers or times.
+    """
     declared = pa.types.is_dictionary(column.type)
     if declared:
         column = pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], column.type.value_type)
@@ -218,7 +221,7 @@ def as_words(column: pa.ChunkedArray) -> Words:
     trimmed = pc.utf8_trim_whitespace(raw)
     absent = pc.or_kleene(pc.is_null(trimmed), pc.is_in(trimmed, value_set=pa.array(MISSING, pa.large_string())))
     marks = [mark for mark in trimmed.filter(absent).to_pylist() if mark]
-    trimmed = _without_zeros(trimmed)
+    trimmed = trimmed if written else _without_zeros(trimmed)
     levels = pc.unique(trimmed.filter(pc.invert(absent)))
     place = pc.index_in(trimmed, value_set=levels).fill_null(-1).to_numpy().astype(np.int32)
     codes = place[index] if len(place) else np.full(len(column), -1, np.int32)
