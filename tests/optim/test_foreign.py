@@ -193,7 +193,7 @@ def test_what_is_no_option_is_said() -> None:
         find_rule("ranger21")
     with pytest.raises(InputError, match="sparse"):
         find_rule("torch.SparseAdam")
-    with pytest.raises(InputError, match="Did you mean 'torch.Adagrad'"):
+    with pytest.raises(InputError, match=r"Did you mean 'torch.Adagrad'"):
         find_rule("torch.Adagrat")
 
 
