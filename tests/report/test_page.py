@@ -389,3 +389,39 @@ def test_samples_are_called_what_they_are(
     assert f"{counted.capitalize()}s of each true class" in said["errors"]
     assert f"716 {sample}s to train and choose on, 179 {sample}s kept apart for the test." in said["splits"]
     assert f"Judged in pairs on 179 {sample}s" in said["scores"]
+
+
+def classified(make_run: Make, folder: Path, examples: list[dict[str, Any]], **more: Any) -> dict[str, str]:
+    details = {"confusion": [[60, 2], [1, 97]], **more}
+    run = changed(make_run("binary", folder), result={"data": {"kind": "text", "rows": 800}, "details": details})
+    return sections(changed(run, examples=examples))
+
+
+def answered(answer: str, *, worst: bool, **more: Any) -> dict[str, Any]:
+    picture = {"kind": "text", "text": "a fine film"}
+    return {"picture": picture, "row": 1, "loss": 0.1, "worst": worst, "truth": "yes", "answer": answer, **more}
+
+
+def test_the_worst_are_counted_as_what_they_are(make_run: Make, tmp_path: Path) -> None:
+    wrong, right = answered("no", worst=True), answered("yes", worst=False)
+    few = classified(make_run, tmp_path / "few", [wrong, right])
+    assert "The gravest of 3 mistakes: those with the largest loss." in few["examples"]
+    assert "All 3 mistakes" in classified(make_run, tmp_path / "all", [wrong, wrong, wrong, right])["examples"]
+    none = classified(make_run, tmp_path / "none", [right], confusion=[[60, 0], [0, 100]])
+    assert "No text that judged the network was mistaken; here are some of them" in none["examples"]
+    assert "drawn at random." in none["examples"]
+    splits = {"unit": "group", "rows_test": 160, "rows_train": 640, "folds": 5}
+    assert (
+        "from one group after the other" in classified(make_run, tmp_path / "g", [wrong], splits=splits)["examples"]
+    )
+
+
+def test_a_legend_says_what_marks_mean_and_where_no_word_is_marked(make_run: Make, tmp_path: Path) -> None:
+    marked = answered("no", worst=True, parts=[["a ", 0.0], ["fine ", 0.4], ["film", -0.1]])
+    faint = answered("no", worst=True, parts=[["a ", 0.0], ["fine ", 0.004], ["film", -0.001]])
+    shown = classified(make_run, tmp_path / "marked", [marked, faint])["examples"]
+    assert "speaks for the answer: the odds of the answer fall when the word is left out" in shown
+    assert "No word is marked" in classified(make_run, tmp_path / "faint", [faint])["examples"]
+    plain = classified(make_run, tmp_path / "plain", [answered("no", worst=True)])["examples"]
+    assert "speaks for" not in plain
+    assert "No word" not in plain

@@ -35,11 +35,12 @@ def fixed(value: Any, places: int, *, sign: bool = False) -> str:
     return text.replace("-", "−")
 
 
-def compact(value: Any) -> str:
-    """A hyper-parameter: three significant digits, 1e-05 as 1e-5."""
+def compact(value: Any, digits: int = 3) -> str:
+    """A hyper-parameter: so many significant digits, 1e-05 as 1e-5, a true minus sign in front."""
     if not is_number(value):
         return UNKNOWN if value is None else str(value)
-    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+    text = f"{value:.{digits}g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+    return f"−{text[1:]}" if text.startswith("-") else text
 
 
 def count(value: Any) -> str:

@@ -8,7 +8,7 @@ from tutti.report._facts import Facts
 from tutti.report._html import Markup, tag
 from tutti.report._numbers import compact, fixed, is_number
 from tutti.report._parts import Section, legend, quiet
-from tutti.report._sketches import is_marked, sketch
+from tutti.report._sketches import is_lettered, is_marked, sketch
 from tutti.report._words import capital, listed, metric_words, plural, quoted, share, shorten
 
 Example = Mapping[str, Any]
@@ -69,7 +69,7 @@ def _worst_words(facts: Facts, worst: Sequence[Example]) -> str:
     if mistakes is None or mistakes > len(worst):
         of = f" of {plural(mistakes, 'mistake')}" if mistakes else ""
         return f"The gravest{of}{turns}: those with the largest loss."
-    return f"{'The only mistake' if len(worst) == 1 else f'All {len(worst)} mistakes'}, the largest loss first."
+    return "The only mistake." if len(worst) == 1 else f"All {len(worst)} mistakes, the largest loss first."
 
 
 def _legend(facts: Facts, found: Sequence[Example]) -> Markup | None:
@@ -89,6 +89,8 @@ def _legend(facts: Facts, found: Sequence[Example]) -> Markup | None:
             return quiet(f"Dots are the items of a set.{axes}")
         least = ("look-0", "an item that the network hardly looks at")
         return legend(least, ("look-4", f"the item that it looks at most: attention, from 0 to 1 in each set.{axes}"))
+    if kind == "graph" and any(is_lettered(e) for e in found):
+        return quiet("Nodes carry their labels; dots are carbon.")
     if kind == "image" and picture.get("panels"):
         panels = [{"errors": "errors (orange)"}.get(str(name), str(name)) for name in picture["panels"]]
         return quiet(f"From left to right: {listed(panels)}.")
@@ -131,4 +133,4 @@ def _words(facts: Facts, example: Example) -> str:
 
 
 def _several(values: Sequence[Any]) -> str:
-    return listed([f"{v:.4g}" if is_number(v) else shorten(str(v), 24) for v in values]) or "none"
+    return listed([compact(v, 4) if is_number(v) else shorten(str(v), 24) for v in values]) or "none"

@@ -15,6 +15,7 @@ SIDE = 160
 ROUNDS = 60  # of the layout of a graph
 MOST_NODES = 80
 MOST_POINTS = 400
+CARBON = "C"  # of a molecule, drawn as a dot
 SLIGHT = 0.02  # of log-odds: where no word changes more, none is marked
 PASTS = 2  # how many times as long as a forecast the past before it is drawn
 LEAST_PAST = 48  # steps of the past that are drawn at least
@@ -136,10 +137,21 @@ def _graph(key: str, picture: Mapping[str, Any], example: Mapping[str, Any], wor
     for a, b in edges:
         drawing.line((x(places[a][0]), y(places[a][1])), (x(places[b][0]), y(places[b][1])), "axis")
     labels = [str(label) for label in picture.get("labels") or ()]
+    lettered = is_lettered(example)
     for place, (px, py) in enumerate(places):
         label = labels[place] if place < len(labels) else None
-        drawing.dot((x(px), y(py)), 3, "place", hint=label)
+        if label and lettered and label != CARBON:
+            drawing.dot((x(px), y(py)), 7, "ground", hint=label)
+            drawing.text((x(px), y(py) + 4), label, "atom", anchor="middle")
+        else:
+            drawing.dot((x(px), y(py)), 3, "place", hint=label)
     return drawing.render()
+
+
+def is_lettered(example: Mapping[str, Any]) -> bool:
+    """Whether a graph is a molecule: its nodes are elements, carbon among them."""
+    labels = [str(label) for label in (example.get("picture") or {}).get("labels") or ()]
+    return CARBON in labels and all(label.isalpha() and len(label) <= 2 for label in labels)
 
 
 def _springs(nodes: int, edges: Sequence[tuple[int, int]]) -> list[tuple[Number, Number]]:
