@@ -14,7 +14,7 @@ from torch import nn
 
 import tutti
 from tutti.core import InputError
-from tutti.learn import rerun
+from tutti.learn import inspect, rerun
 from tutti.runs import Run
 
 ONE = {"target": "cultivar", "drop": ["strong", "late", "dense"]}
@@ -140,8 +140,10 @@ def test_data_and_networks_in_memory_are_asked_for(wine: pd.DataFrame, cheap: di
         return nn.Linear(features, outputs)
 
     tutti.fit(wine, **ONE, **cheap, model=build, out="own")
-    with pytest.raises(InputError, match=r"model as a Python object \(function\)"):
+    with pytest.raises(InputError, match=r"model as a Python object \(function\).*model=build"):
         rerun("own", source=wine)
+    assert rerun("own", source=wine, model=build, out="own again")[1]["identical"] is True
+    assert inspect("own", source=wine, model=build).rows > 0
 
 
 def test_a_rerun_looks_at_the_same_test_rows_and_says_so(wine_csv: Path, cheap: dict[str, Any]) -> None:

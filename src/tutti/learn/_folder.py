@@ -129,18 +129,24 @@ def read_plan(run: Run, *, decisions: bool) -> Told:
     )
 
 
-def read_options(run: Run, source: Any = None) -> tuple[Any, Options, Mapping[str, Any]]:
-    """(source, options, config) of a run; data that were in memory must be given again as `source`."""
+def read_options(run: Run, source: Any = None, model: Any = None) -> tuple[Any, Options, Mapping[str, Any]]:
+    """(source, options, config) of a run; data that were in memory must be given again as `source`, a network of the
+    user's own as `model`."""
     config = run.read_json("config.json")
     options: dict[str, Any] = config["options"]
     for name in PATHS:
         options[name] = _found_path(run, options[name])
     for name, value in options.items():
-        if isinstance(value, dict) and "in memory" in value:
-            raise InputError(
-                f"This run was given {name} as a Python object ({value['in memory']}), which a folder cannot hold.",
-                fix="Repeat it from Python with the same arguments and seed.",
-            )
+        if not (isinstance(value, dict) and "in memory" in value):
+            continue
+        if name == "model" and model is not None:
+            options[name] = model
+            continue
+        again = "Pass the network: tutti.learn.rerun(folder, model=build)."
+        raise InputError(
+            f"This run was given {name} as a Python object ({value['in memory']}), which a folder cannot hold.",
+            fix=again if name == "model" else "Repeat it from Python with the same arguments and seed.",
+        )
     source = _found_path(run, config["source"]) if source is None else source
     if source is None:
         raise InputError(

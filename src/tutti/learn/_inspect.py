@@ -69,12 +69,12 @@ def _double(x: Tensor) -> Tensor:
 def inspect(folder: str | Path, *, source: Any = None, model: Any = None, seed: int = 0) -> Inspection:
     """Curvature, gradient noise and computation graph of a run's first network, on rows that it trained on.
 
-    source, model: the data, or the network's builder, where a folder cannot hold them (see `rerun`, `load`).
+    source, model: the data, or the network's builder, where a folder cannot hold them (see `rerun`).
     The Hessian and the gradients are those of the mean loss without weight decay, in evaluation mode, in float64.
     """
     run = Run.open(folder)
     fitted = load(folder, model=model)
-    declared, _, _ = declared_again(run, source, Observer())
+    declared, _, _ = declared_again(run, source, Observer(), model)
     predictor = fitted.predictor
     network = predictor.networks[0].double().eval()
     fold = declared.splits.folds[0] if len(predictor.networks) > 1 else None

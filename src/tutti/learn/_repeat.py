@@ -20,13 +20,18 @@ from tutti.training import join_ranks
 
 
 def rerun(
-    folder: str | Path, *, out: str | Path | None = None, source: Any = None, observer: Observer | None = None
+    folder: str | Path,
+    *,
+    out: str | Path | None = None,
+    source: Any = None,
+    model: Any = None,
+    observer: Observer | None = None,
 ) -> tuple[Model, dict[str, Any]]:
     """Repeats a finished run from its folder, and compares.
 
     The splits, the Plan and every decision are read, not made again, so on the same machine and versions the
     second run is bit for bit the first. It runs in one process.
-    source: the data, where the run was fitted on data in memory.
+    source: the data, where the run was fitted on data in memory. model: the network, where it was the user's own.
     Returns the new model and the comparison: {"identical": bool, "largest_difference": of the test or
     out-of-fold predictions, "score": [first, second]}.
     """
@@ -38,7 +43,7 @@ def rerun(
     first.verify()
     if first.status != "finished":
         raise InputError(f"{folder} was not finished.", fix=f"Go on with it: tutti fit --resume {folder}")
-    declared, options, origin = declared_again(first, source, observer or Observer())
+    declared, options, origin = declared_again(first, source, observer or Observer(), model)
     run = Run.create(None if out is None else Path(out), first.name)
     write_declared(run, declared, options, origin)
     run.write_json("environment.json", environment())
@@ -56,28 +61,34 @@ def rerun(
 
 
 def resume(
-    folder: str | Path, *, source: Any = None, observer: Observer | None = None, began: float | None = None
+    folder: str | Path,
+    *,
+    source: Any = None,
+    model: Any = None,
+    observer: Observer | None = None,
+    began: float | None = None,
 ) -> Model:
     """Goes on with an interrupted or killed run from its last checkpoint, in the same folder.
 
-    Of a budget it has what the run had left, and 10 s at least. source: as for `rerun`. began: as for `fit`.
+    Of a budget it has what the run had left, and 10 s at least. source, model: as for `rerun`. began: as for
+    `fit`.
     """
     with join_ranks() as ranks:
         if ranks.first:
-            model = _resume(folder, source, observer or Observer(), Clock.start(None, began))
+            fitted = _resume(folder, source, model, observer or Observer(), Clock.start(None, began))
             ranks.agree(str(folder))
-            return model
+            return fitted
         run = Run.open(folder)
-        declared, options, _ = declared_again(run, source, Observer())
+        declared, options, _ = declared_again(run, source, Observer(), model)
         return train_along(declared, options, ranks, run.latest_checkpoint())
 
 
-def _resume(folder: str | Path, source: Any, observer: Observer, clock: Clock) -> Model:
+def _resume(folder: str | Path, source: Any, model: Any, observer: Observer, clock: Clock) -> Model:
     """`resume`, in the first process."""
     run = Run.open(folder)
     if run.status == "finished" and run.sealed:  # else it was killed while its last files were written
         raise InputError(f"{folder} is finished; there is nothing to resume.", fix="Use tutti rerun to repeat it.")
-    declared, options, _ = declared_again(run, source, observer)
+    declared, options, _ = declared_again(run, source, observer, model)
     clock = replace(clock, budget=options.seconds)
     told = read_plan(run, decisions=False) if run.has("plan.json") else None
     checkpoint = run.latest_checkpoint()
@@ -100,9 +111,9 @@ def _resume(folder: str | Path, source: Any, observer: Observer, clock: Clock) -
     return fitted.model(options)
 
 
-def declared_again(run: Run, source: Any, observer: Observer) -> tuple[Declared, Options, Any]:
+def declared_again(run: Run, source: Any, observer: Observer, model: Any = None) -> tuple[Declared, Options, Any]:
     """The declared problem of a run, checked to be the one that it was fitted on."""
-    where, options, config = read_options(run, source)
+    where, options, config = read_options(run, source, model)
     declared = declare(where, options, observer, splits=read_splits(run))
     if declared.table.fingerprint != config["data"]:
         raise InputError(
