@@ -8,6 +8,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
 # What every step of every fit passes through many times over: checking these would double the time of all tests, and
@@ -41,3 +42,8 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no shared data: set TUTTI_DATA (looked in {folder})")
     return folder
+
+
+# How slowly examples are drawn says how busy the machine is, not whether tutti is right.
+settings.register_profile("tutti", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("tutti")
