@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 import tutti
-from tutti.learn import _ladder
+from tutti.learn import _ladder, _progress
+from tutti.learn._progress import Clock
 
 
 @pytest.mark.slow
@@ -58,3 +59,44 @@ def test_a_hold_out_of_one_group_in_place_of_all_folds_is_said(
     assert said("all") == ["test"]
     monkeypatch.setattr(_ladder, "LADDER", _ladder.LADDER[4:5])  # one hold-out
     assert said("one") == ["test", "hold-out"]
+
+
+def test_a_busy_machine_has_more_time_kept_for_the_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process worked for 2 s of the 4 s that it has run: whatever comes last will take twice as long, too."""
+    monkeypatch.setattr(_progress.time, "monotonic", lambda: 104.0)
+    monkeypatch.setattr(_progress.time, "process_time", lambda: 2.0)
+    quiet, busy = Clock.start(20.0), Clock.start(20.0, 100.0)
+    assert busy.seconds == 4.0
+    assert busy.ending == 2 * quiet.ending
+    assert busy.deadline == 120 - busy.ending
+    assert Clock.start(20.0, 103.0).ending == quiet.ending  # two threads at work
+
+
+def run_python(code: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, encoding="utf8",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the clock begins with the first import")
+def test_the_clock_of_a_command_begins_with_its_process() -> None:
+    before = time.monotonic()  # one clock for all processes
+    first, began = map(
+        float,
+        run_python(
+            "import time; print(time.monotonic()); time.sleep(0.1)\n"
+            "from tutti.cli._start import process_began; print(process_began())"
+        ),
+    )
+    tick = 1.5 / os.sysconf("SC_CLK_TCK")
+    assert before - tick <= began <= first
+
+
+def test_the_end_of_a_command_does_not_look_for_cycles() -> None:
+    code = "import atexit, gc, sys; sys.argv = ['tutti', '--version']; from tutti.cli import main\n"
+    assert (
+        run_python(code + "atexit.register(lambda: print(gc.get_count()[0] < gc.get_freeze_count())); main()")[-1]
+        == "True"
+    )

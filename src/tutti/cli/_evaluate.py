@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from tutti.cli._start import importing
+
 
 def evaluate(
     run: Annotated[str, typer.Argument(help="The folder of a run.")],
@@ -12,7 +14,8 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
     """Judge a saved model on data that it has not seen: each score with its 95 % interval."""
-    from tutti import learn
+    with importing():
+        from tutti import learn
     from tutti.cli._json import print_json
 
     scores = learn.load(run).evaluate(source)

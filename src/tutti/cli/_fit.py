@@ -2,11 +2,11 @@
 
 import inspect
 import json
-import time as time_module
 from typing import Any
 
 from tutti.cli import _options as o
 from tutti.cli._json import print_json, summary
+from tutti.cli._start import importing, process_began
 
 _OF_THE_COMMAND = ("resume", "as_json", "quiet")  # not of the fit
 
@@ -71,11 +71,13 @@ def fit(
 ) -> None:
     """Tune, cross-validate, compare, judge and save a network: for a table, images, signals, text, graphs, sets."""
     given = dict(locals())  # first of all: every option, by its name
-    began = time_module.monotonic()  # the budget is of the whole command, loading included
-    from tutti.cli._observers import observe, stop_if_interrupted
+    began = process_began()  # the budget is of the whole command, loading included
+    with importing():
+        from tutti.cli._observers import observe, stop_if_interrupted
 
     with observe(to_stderr=as_json, quiet=quiet, reading=resume or source or "") as observer:
-        from tutti import learn
+        with importing():
+            from tutti import learn
 
         if resume is not None:
             _alone(given)

@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from tutti.cli._start import leave_unswept
 from tutti.cli._text import clean
 
 _OF_THE_MACHINE = {
@@ -35,6 +36,8 @@ def main() -> None:
         app()
     except Exception as error:
         sys.exit(_explain(error))
+    finally:
+        leave_unswept()
 
 
 def _leave_speaking_to_the_first() -> None:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from tutti.cli._start import importing
+
 
 def predict(
     run: Annotated[str, typer.Argument(help="The folder of a run.")],
@@ -21,7 +23,8 @@ def predict(
     ] = False,
 ) -> None:
     """Predict with a saved model: a `prediction` per row, in order, and for classes `probability_CLASS`."""
-    from tutti import learn
+    with importing():
+        from tutti import learn
     from tutti.cli._json import print_json
     from tutti.core import InputError
 

@@ -34,7 +34,7 @@ def fit(
     target: name(s) or number(s) of the target column(s); not needed for a pair, a bundled name, a folder with one
         folder per class.
     observer: hears of every stage (see tutti.core.Observer).
-    began: when the budget began to run, on time.monotonic's clock, where that was before this call.
+    began: when this process began, on time.monotonic's clock, where the budget is that of the whole process.
 
     Options, by keyword; an unknown one raises with the nearest name:
     out: run folder (default runs/NAME, counting up); an existing one is never overwritten.
