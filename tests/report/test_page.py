@@ -425,3 +425,12 @@ def test_a_legend_says_what_marks_mean_and_where_no_word_is_marked(make_run: Mak
     plain = classified(make_run, tmp_path / "plain", [answered("no", worst=True)])["examples"]
     assert "speaks for" not in plain
     assert "No word" not in plain
+
+
+def test_the_trivial_baseline_is_called_what_it_is(make_run: Make, tmp_path: Path) -> None:
+    folder = make_run("binary", tmp_path / "run")
+    baselines = Run.open(folder).read_json("result.json")["baselines"]
+    baselines[2]["name"] = "trivial"
+    said = sections(changed(folder, result={"baselines": baselines}))["scores"]
+    assert "better than logistic regression and constant" in said
+    assert "trivial" not in said

@@ -62,7 +62,13 @@ def score_rows(facts: Facts, score: Score) -> list[Row]:
     """This network first, then its baselines."""
     rows = [Row(name=OURS, value=score.value, low=score.low, high=score.high, strong=True)]
     known = [b for b in facts.result.get("baselines") or [] if is_number(b.get("value"))]
-    return rows + [Row(name=str(b["name"]), value=b["value"], low=b.get("low"), high=b.get("high")) for b in known]
+    return rows + [Row(name=called(b), value=b["value"], low=b.get("low"), high=b.get("high")) for b in known]
+
+
+def called(baseline: Mapping[str, Any]) -> str:
+    """A baseline's name as a reader says it: what always answers the same is the constant."""
+    name = str(baseline["name"])
+    return "constant" if name == "trivial" else name
 
 
 def score_places(facts: Facts) -> int:
@@ -137,7 +143,7 @@ def _summary(facts: Facts, baselines: list[Mapping[str, Any]]) -> str:
     """One sentence from the paired differences."""
     by_word: dict[str, list[str]] = {}
     for baseline in baselines:
-        by_word.setdefault(reading(facts, baseline), []).append(shorten(str(baseline["name"]), 40))
+        by_word.setdefault(reading(facts, baseline), []).append(shorten(called(baseline), 40))
     order = ["better", "not distinguishable", "worse", "not compared"]
     links = {
         "better": "better than",
@@ -163,7 +169,7 @@ def _differences(facts: Facts, baselines: list[Mapping[str, Any]], places: int) 
         gap = b.get("difference")
         ends = interval(b.get("difference_low"), b.get("difference_high"), finer, sign=True)
         difference = [exact(gap, fixed(gap, finer, sign=True)), ends]
-        rows.append([str(b["name"]), value, [*difference, tag("span", reading(facts, b), class_="reading")]])
+        rows.append([called(b), value, [*difference, tag("span", reading(facts, b), class_="reading")]])
     caption = (
         f"{capital(score.words)}. The difference is this network − the baseline, and what it says of this network."
     )
@@ -190,5 +196,7 @@ def _tuning(facts: Facts) -> Markup | None:
     found: list[tuple[str, Child]] = []
     for name in dict.fromkeys([*settings, *notes]):
         chosen = [f"{spaced(str(k))} {compact(v)}" for k, v in (settings.get(name) or {}).items() if v is not None]
-        found.append((str(name), [", ".join(chosen) or "nothing to tune", _small(str(notes.get(name) or ""))]))
+        found.append(
+            (called({"name": name}), [", ".join(chosen) or "nothing to tune", _small(str(notes.get(name) or ""))])
+        )
     return unfold("How the baselines were tuned", pairs(found, class_="record"))
