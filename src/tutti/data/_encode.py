@@ -16,6 +16,8 @@ from tutti.data._read_sample import beside
 from tutti.data._readers import reader_of
 from tutti.data._reading import Reading
 from tutti.data._sources import Frame, load
+from tutti.data._sources_natural import natural
+from tutti.data._sources_single import several_of
 from tutti.data._table import Table
 from tutti.data._targets import Targets, labels, read_targets
 from tutti.data._text import Header
@@ -47,6 +49,7 @@ def encode(
     reading = reading or Reading()
     if schema.sample is not None:
         return _encode_sample(schema, source, reading, target, name)
+    source = natural(source, "table", classes=())
     frame = load(source, header=_header(schema) if reading.header else False, delimiter=reading.delimiter)
     _align(frame, schema)
     _refuse_missing(frame, _needed(schema, target))
@@ -77,6 +80,8 @@ def encode(
 def _encode_sample(schema: Schema, source: Any, reading: Reading, target: bool, name: str | None) -> Table:
     """New samples of the schema's kind, with the columns that stand beside them where `target` asks for these."""
     assert schema.sample is not None
+    levels = [level for column in schema.with_role(Role.TARGET) for level in column.levels]
+    source = natural(several_of(source, schema.sample), str(schema.sample["kind"]), classes=levels)
     found = reader_of(schema.sample).encode(schema.sample, source, reading)
     frame, sample, findings = beside(found), found.sample, list(found.findings)
     if found.ahead is not None and not target:

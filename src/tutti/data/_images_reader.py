@@ -18,6 +18,8 @@ from tutti.data._images_folder import has_images, is_image, list_folder
 from tutti.data._images_library import holds_pictures, is_picture, is_torchvision, mask_column, parts_of_library
 from tutti.data._images_masks import has_masks, with_masks
 from tutti.data._images_npz import ORDER, Part, holds_images, parts_of, read_archive, shapes_in
+from tutti.data._images_table import SUFFIXES as TABLES
+from tutti.data._images_table import image_cells, names_images, part_of_table
 from tutti.data._reading import Reading
 from tutti.data._rows_of import join_rows
 from tutti.data._sample import Found
@@ -36,12 +38,16 @@ class ImageReader:
             path = Path(source)
             if path.is_dir():
                 return has_images(path)
-            return is_image(path) or (path.suffix.lower() == ".npz" and holds_images(shapes_in(path)))
+            archive = path.suffix.lower() == ".npz" and holds_images(shapes_in(path))
+            return is_image(path) or archive or image_cells(path, reading.wishes.beside) is not None
         if isinstance(source, tuple) and len(source) == 2:
             return self._is_content(source[0])
         if isinstance(source, Mapping) and source and all(is_array(each) for each in source.values()):
-            return holds_images({k: (tuple(v.shape), _letter(v)) for k, v in source.items()})
-        return self._is_content(source) or holds_pictures(source) or is_torchvision(source)
+            shapes = {k: (tuple(v.shape), _letter(v)) for k, v in source.items()}
+            return holds_images(shapes) or image_cells(source, reading.wishes.beside) is not None
+        if self._is_content(source) or holds_pictures(source) or is_torchvision(source):
+            return True
+        return image_cells(source, reading.wishes.beside) is not None
 
     def _is_content(self, values: Any) -> bool:
         """Whether these are images themselves, nothing beside them."""
@@ -159,6 +165,8 @@ def _parts(
     if holds_pictures(source):
         parts = parts_of_library(source, mask_column(source, reading.wishes.beside))
         return "dataset", parts, _targets(parts), ()
+    if names_images(source):
+        return _from_table(source, reading, labelled)
     if isinstance(source, Mapping):
         parts = parts_of(source, "dict")
         return "dict", parts, _targets(parts), ()
@@ -186,10 +194,19 @@ def _from_path(
         return path.name, parts, _targets(parts), listing.findings
     if not path.is_file():
         raise InputError(f"There is no file {str(path)!r}.", fix="Give a folder of images, an image or an NPZ.")
+    if {*path.suffixes} & {*TABLES}:
+        return _from_table(path, reading, labelled)
     if path.suffix.lower() == ".npz":
         parts = parts_of(read_archive(path), path.name)
         return path.name, parts, _targets(parts), ()
     return path.name, [Part("", [str(path)], {"file": np.array([path.name], dtype=object)})], (), ()
+
+
+def _from_table(
+    source: Any, reading: Reading, labelled: bool
+) -> tuple[str, list[Part], tuple[str, ...], tuple[Finding, ...]]:
+    name, part, told = part_of_table(source, reading)
+    return name, [part], _targets([part]), (told,) if labelled else ()
 
 
 def _targets(parts: Sequence[Part]) -> tuple[str, ...]:

@@ -14,10 +14,11 @@ from tutti.data._declared import Declared, Name, declare, several
 from tutti.data._features import category_codes, numeric_features
 from tutti.data._kinds import FEW_ROWS, Settled, absent_rows, missing, settle
 from tutti.data._read_sample import beside, dense_table, unused_aside
-from tutti.data._readers import reader_for
+from tutti.data._readers import asked_kind, reader_for
 from tutti.data._reading import Reading, Wishes
 from tutti.data._sample import Found
 from tutti.data._sources import Frame, load
+from tutti.data._sources_natural import natural
 from tutti.data._table import Table
 from tutti.data._targets import Targets, labels, read_targets
 from tutti.data._values import Numbers, Times, Words, as_words
@@ -64,6 +65,8 @@ def read(
     Raises InputError for whatever cannot be read.
     """
     reading = reading or Reading()
+    unknown = target is None and reading.text is None
+    source = natural(source, asked_kind(reading), classes=None if unknown else ())
     reader = reader_for(source, reading)
     found = None
     if reader is not None:

@@ -39,8 +39,8 @@ _ASKED = {
 }
 
 
-def reader_for(source: Any, reading: Reading) -> Reader | None:
-    """The reader of this source; None for a table."""
+def asked_kind(reading: Reading) -> str | None:
+    """The kind of data that the options ask for; None where they leave it to the source."""
     said = {name: getattr(reading, name) for name in _ASKED}
     kinds = {kind for name, kind in _ASKED.items() if said[name] is not None and said[name] is not False}
     if reading.data is not None:
@@ -51,8 +51,14 @@ def reader_for(source: Any, reading: Reading) -> Reader | None:
         raise InputError(
             f"The options ask for {' and for '.join(sorted(kinds))} at once.", fix="Leave out all but one of them."
         )
-    if kinds:
-        return READERS.get(kinds.pop())
+    return kinds.pop() if kinds else None
+
+
+def reader_for(source: Any, reading: Reading) -> Reader | None:
+    """The reader of this source; None for a table."""
+    kind = asked_kind(reading)
+    if kind is not None:
+        return READERS.get(kind)
     if hasattr(source, "collect"):  # a lazy frame: the reader of tables says what to do with it
         return None
     return next((reader for reader in READERS.values() if reader.claims(source, reading)), None)

@@ -42,8 +42,8 @@ class TextReader:
         if isinstance(source, str | Path):
             return _claims_path(Path(source)) if str(source) not in BUNDLED or Path(source).exists() else False
         if isinstance(source, tuple) and len(source) == 2:
-            return _are_strings(source[0])
-        if _are_strings(source):
+            return are_strings(source[0])
+        if are_strings(source):
             return True
         if in_parts(source):
             return self.claims(next(iter(source.values())), reading)
@@ -51,11 +51,11 @@ class TextReader:
             name = text_column(source)
             head = [] if name is None else _column_head(source, name)
             differ = bool(labels_of(source)) and 2 * len(set(head)) > len(head) > 0  # short, but no categories
-            return differ or _free_text(head)
+            return differ or is_free_text(head)
         names = _names(source)
         if names is None or len(names) != 2:
             return False
-        return sum(_free_text(_column_head(source, name)) for name in names) == 1
+        return sum(is_free_text(_column_head(source, name)) for name in names) == 1
 
     def read(self, source: Any, reading: Reading) -> Found:
         return _read(source, reading, None)
@@ -79,9 +79,9 @@ def _read(source: Any, reading: Reading, column: str | None) -> Found:
         return _lines(Path(source), reading, labelled=True)
     if isinstance(source, str | Path) and column is not None and _is_plain(Path(source)):
         return _lines(Path(source), reading, labelled=False)
-    if _are_strings(source):
+    if are_strings(source):
         return _found({"text": list(source)}, "text", reading, source="texts")
-    if isinstance(source, tuple) and len(source) == 2 and _are_strings(source[0]):
+    if isinstance(source, tuple) and len(source) == 2 and are_strings(source[0]):
         return _pair(source[0], source[1], reading)
     frame = load(source, header=reading.header, delimiter=reading.delimiter)
     first = next(iter(source.values())) if in_parts(source) else source
@@ -110,7 +110,7 @@ def _chosen(columns: Mapping[str, Any], reading: Reading, column: str | None) ->
         return names[asked]
     if asked is not None and asked in names:
         return asked
-    free = [n for n in names if n not in reading.wishes.beside and _free_text(_head_of(columns[n]))]
+    free = [n for n in names if n not in reading.wishes.beside and is_free_text(_head_of(columns[n]))]
     if asked is not None and (reading.text is not None or len(names) > 1):
         close = nearest(asked, names)
         fix = f"Did you mean {close!r}?" if close else f"The columns are {', '.join(map(repr, names[:20]))}."
@@ -203,7 +203,7 @@ def _pair(texts: Any, target: Any, reading: Reading) -> Found:
     return _found(frame.columns, "text", reading, source="texts", targets=frame.targets)
 
 
-def _are_strings(values: Any) -> bool:
+def are_strings(values: Any) -> bool:
     """A list, tuple, array or series of strings (missing ones among them), not a single string."""
     if isinstance(values, str | Mapping) or getattr(values, "ndim", 1) != 1:
         return False
@@ -238,7 +238,8 @@ def _head_of(values: Any) -> list[Any]:
     return list(values[:100]) if hasattr(values, "__getitem__") else []
 
 
-def _free_text(head: Sequence[Any]) -> bool:
+def is_free_text(head: Sequence[Any]) -> bool:
+    """Whether these cells are strings of FREE words and more, on average."""
     texts = [v for v in head if isinstance(v, str)]
     if len(texts) < max(1, len([v for v in head if v is not None])):
         return False
@@ -271,7 +272,7 @@ def _is_two_columns(path: Path) -> bool:
     rows = list(islice(csv.reader(head.splitlines(keepends=True), delimiter=sign), 50))[:-1]
     if len(rows) < 3 or any(len(row) != 2 for row in rows):
         return False
-    return sum(_free_text([row[k] for row in rows[1:]]) for k in (0, 1)) == 1
+    return sum(is_free_text([row[k] for row in rows[1:]]) for k in (0, 1)) == 1
 
 
 def _is_labelled(path: Path) -> bool:

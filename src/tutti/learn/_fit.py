@@ -29,8 +29,10 @@ def fit(
     """Tunes, cross-validates, compares, judges and saves a network for any kind of data.
 
     source: a path (CSV, TSV, Parquet, Arrow, JSON lines, NPZ, .ts; a folder of images or recordings), a bundled name
-        ("digits", "iris", …), a pandas, polars or Arrow frame, a dict of columns, an array X or a list of arrays, a
-        pair (X, y), a Hugging Face dataset, or a dict of such by the names of their parts.
+        ("digits", "iris", …), a pandas, polars or Arrow frame, a dict of columns, an array X or a list of arrays (PIL
+        images, texts, graphs), a pair (X, y), {class: samples}, a Hugging Face dataset or a dict of such by the names
+        of their parts, or a dataset of torch whose items are (sample, label). A table may name image files, or hold
+        PIL images, in a column.
     target: name(s) or number(s) of the target column(s); not needed for a pair, a bundled name, a folder with one
         folder per class.
     observer: hears of every stage (see tutti.core.Observer).
