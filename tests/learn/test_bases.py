@@ -37,6 +37,32 @@ def test_a_named_model_keeps_its_own_hyper_parameters_under_those_given() -> Non
     assert with_bases(recipe, small, {"dropout": 0.2}, own=False).base.augment == own.augment
 
 
+def _training(**told: Any) -> Training:
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 28, 28)).astype(np.uint8)
+    options = Options.of({**told, "baselines": False})
+    return Training(declare((pixels, np.arange(60) % 3), options, Observer()), options)
+
+
+@pytest.mark.parametrize("option", ["augment", "flip", "mixup"])
+def test_augmentation_that_is_given_switches_its_layers_on(option: str) -> None:
+    """lenet and smallcnn go without, as in their papers, unless it is asked for."""
+    for name in ("lenet", "smallcnn"):
+        assert _training(model=name).network.config.augmented is False
+        training = _training(model=name, setting={option: 0.4})
+        assert training.network.config.augmented is True
+        assert getattr(training.recipe.base, option) == 0.4
+
+
+def test_the_recipes_augmentation_is_not_claimed_for_a_network_without_its_layers() -> None:
+    for model, base in (("lenet", Setting(weight_decay=0.05)), ("smallcnn", Setting(dropout=0.5))):
+        recipe = _training(model=model).recipe
+        assert recipe.base == base
+        assert all(other.augment == other.flip == 0 for other in recipe.others)
+    lenet = _training(model={"name": "lenet", "augmented": True}).recipe
+    assert [base.augment for base in (lenet.base, *lenet.others)] == [0.4, 0.0, 0.4]
+    assert _training().recipe.base.augment == 0.4
+
+
 @pytest.mark.parametrize(
     ("given", "task", "message"),
     [

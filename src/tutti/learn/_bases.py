@@ -12,6 +12,7 @@ from tutti.tasks import Task
 from tutti.training import asked_for
 
 _OF_THE_ENGINE = ("l1", "momentum", "label_smoothing")  # the rest of a setting belongs to layers
+_OF_LAYERS = ("dropout", "noise", "activity_l1", "activity_l2", "augment", "flip", "mixup")
 _LABELS = ("binary", "multiclass", "multilabel", "segmentation")
 
 
@@ -27,6 +28,16 @@ def with_bases(recipe: Recipe, named: Config | None, given: Mapping[str, float] 
     told = _told(given or {})
     base = replace(base, **told)
     others = dict.fromkeys(replace(other, **told) for other in recipe.others)
+    return replace(recipe, base=base, others=tuple(other for other in others if other != base))
+
+
+def without_unused(recipe: Recipe, network: nn.Module) -> Recipe:
+    """The recipe without what the network has no layer for: a run must not claim an augmentation that none did, nor
+    try one network twice."""
+    used = asked_for(network)
+    unused: dict[str, Any] = {name: 0.0 for name in _OF_LAYERS if name not in used}
+    base = replace(recipe.base, **unused)
+    others = dict.fromkeys(replace(other, **unused) for other in recipe.others)
     return replace(recipe, base=base, others=tuple(other for other in others if other != base))
 
 

@@ -19,7 +19,11 @@ from tutti.predictor import CUSTOM
 from tutti.tasks import Task
 from tutti.training import check_parameters
 
-_LAYER = {"activity_l1": "activity", "activity_l2": "activity"}  # a model's option by the hyper-parameter it serves
+_LAYER = {
+    "activity_l1": "activity",
+    "activity_l2": "activity",
+    **dict.fromkeys(("augment", "flip", "mixup"), "augmented"),
+}  # a model's option by the hyper-parameter it serves, where their names differ
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +74,8 @@ def network_for(options: Options, recipe: Recipe, table: Table, task: Task) -> N
 
 def _switched(config: Any, given: Mapping[str, float]) -> Any:
     """The model with the layers switched on that the given hyper-parameters need, where it has them as an option."""
-    layers = [_LAYER.get(name, name) for name, value in given.items() if value]
-    wanted = [name for name in layers if getattr(config, name, None) is False]
+    layers = [layer for name, value in given.items() if value for layer in (name, _LAYER.get(name, name))]
+    wanted = [layer for layer in layers if getattr(config, layer, None) is False]
     return replace(config, **dict.fromkeys(wanted, True)) if wanted else config
 
 

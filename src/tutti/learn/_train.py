@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tutti.core import Finding, InputError, Observer, Setting
-from tutti.learn._bases import refuse_unused, with_bases
+from tutti.learn._bases import refuse_unused, with_bases, without_unused
 from tutti.learn._bench import Bench, Trial
 from tutti.learn._declare import Declared
 from tutti.learn._ladder import Choice, Ladder
@@ -76,9 +76,11 @@ class Training:
             least=1.0 if options.epochs else recipe.least,
         )
         self.network: Network = network_for(options, self.recipe, declared.table, declared.task)
-        if options.setting:
+        if options.setting or options.model is not None:
             with torch.random.fork_rng(devices=[]):
-                refuse_unused(options.setting, self.network.build(), declared.task, self.network.description)
+                network = self.network.build()
+            refuse_unused(options.setting or {}, network, declared.task, self.network.description)
+            self.recipe = without_unused(self.recipe, network)
         self.rules: dict[str, Rule] = options.rules()
         self.schedule: Schedule = options.schedule_config() or self._usual_schedule()
         self.threads = max(1, min(torch.get_num_threads(), 8))  # fewer in a worker of a parallel search
