@@ -16,26 +16,29 @@ from tutti.training._program import Program
 
 SHARE = 0.8  # of the memory that is free: the rest is the system's, the reader's and the caller's
 TEMPORARY = 1.5  # a pass holds about half of what it saves for the backward pass once more, in temporaries
+FEW = (2, 4)  # rows of the passes that are measured
 COPIES = 6  # of the weights: weights, gradient, average, a temporary, and the start of the segment (weights, average)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """Bytes that a population takes: for each member, and for each row of a batch that a pass carries for it."""
+    """Bytes that a population takes: for each member, for each pass that carries it whatever its rows are (a network
+    that computes all of a graph), and for each row of a batch in it."""
 
     member: int
     row: int
+    fixed: int = 0
 
     def of(self, plan: Plan, members: int, streams: int) -> int:
         """Of a whole population: all members' numbers, and the largest pass."""
         rows = part_rows(plan.batch_size, plan.micro)
         together = 1 if plan.executor == "looped" else max(1, plan.stack // streams) * streams
-        return members * self.member + min(members, together) * rows * self.row
+        return members * self.member + min(members, together) * (self.fixed + rows * self.row)
 
 
 def measure(program: Program, rules: Iterable[Rule]) -> Need:
-    """What a member and a row need: from the update rules' states (the largest), and from a forward pass on two rows
-    whose saved tensors are counted."""
+    """What a member and a row need: from the update rules' states (the largest), and from passes on two and on four
+    rows whose saved tensors are counted."""
     size = program.initial.element_size()
     states = [rule.stepper(program.initial[:1].clone(), program.layout, [Setting()]).save()[0] for rule in rules]
     state = max(sum(v.numel() * v.element_size() for v in s.values()) for s in states)
@@ -45,12 +48,19 @@ def measure(program: Program, rules: Iterable[Rule]) -> Need:
     weights = program.initial[:1].clone()
     group.bind(weights, torch.zeros_like(weights), program.running[:1].clone(), program.counters[:1].clone())
     inputs, target, _ = next(program.batches(0, 1))
-    rows = min(2, target.shape[1])
     key = torch.zeros(program.streams, dtype=torch.int32, device=weights.device)
-    with saved_bytes({w.untyped_storage().data_ptr() for w in (weights, *inputs, *program.frozen.values())}) as saved:
-        group.gradient(tuple(x[:, :rows] for x in inputs), target[:, :rows], None, key)
+    known = {w.untyped_storage().data_ptr() for w in (weights, *inputs, *program.frozen.values())}
+
+    def saved_by(rows: int) -> float:
+        with saved_bytes(known) as saved:
+            group.gradient(tuple(x[:, :rows] for x in inputs), target[:, :rows], None, key)
+        return TEMPORARY * sum(saved.values())
+
+    few, more = (min(rows, target.shape[1]) for rows in FEW)
+    first = saved_by(few)
+    row = first / few if more == few else max(0.0, saved_by(more) - first) / (more - few)
     given = sum(x[0, 0].numel() * x.element_size() for x in inputs)
-    return Need(member=member, row=int(TEMPORARY * sum(saved.values()) / rows) + given)
+    return Need(member=member, row=int(row) + given, fixed=int(first - few * row))
 
 
 @contextmanager
