@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 
 import tutti
 from tutti.core import InputError
+from tutti.learn._written_masks import masks_as_file
 from tutti.metrics import METRICS
 
 TINY = {"name": "unet", "depth": 1, "width": 8}
@@ -55,6 +57,23 @@ def test_masks_are_learnt_judged_and_given_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(model.predict(new[order]), said[order])
     again = tutti.load(tmp_path / "run")
     np.testing.assert_array_equal(again.predict(new), said)
+
+    assert again.write_predictions(new, tmp_path / "masks.tif") == 12
+    with Image.open(tmp_path / "masks.tif") as stack:
+        np.testing.assert_array_equal([np.asarray(page) for page in ImageSequence.Iterator(stack)], said)
+    again.write_predictions(new, tmp_path / "masks.npz")
+    with np.load(tmp_path / "masks.npz") as arrays:
+        np.testing.assert_array_equal(arrays["prediction"], said)
+        np.testing.assert_allclose(arrays["probability"], again.predict_raw(new), atol=1e-3)
+    with pytest.raises(InputError, match=r"masks; masks\.csv would hold lines.*masks\.tif"):
+        again.write_predictions(new, tmp_path / "masks.csv")
+
+
+def test_masks_in_colours_are_written_in_colours(tmp_path: Path) -> None:
+    masks = np.array([[[0xFF0000, 0x0102FF]]], dtype=np.int32)
+    (tmp_path / "a.tif").write_bytes(masks_as_file(Path("a.tif"), masks, np.zeros((1, 2, 1, 2), np.float32)))
+    with Image.open(tmp_path / "a.tif") as page:
+        assert np.asarray(page).tolist() == [[[255, 0, 0], [1, 2, 255]]]
 
 
 def test_baselines_on_pixels_get_the_same_folds(tmp_path: Path) -> None:

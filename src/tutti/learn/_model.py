@@ -14,6 +14,7 @@ from tutti.data import Reading, Table, encode
 from tutti.learn._network import custom_build
 from tutti.learn._text import text_of
 from tutti.learn._written import as_csv, written
+from tutti.learn._written_masks import check_name, masks_as_file
 from tutti.metrics import metrics_for, score
 from tutti.predictor import Predictor, Sampling
 from tutti.report import write_report
@@ -135,13 +136,20 @@ class Model:
         """Writes a CSV with one line per input row, in order; returns the number of lines.
 
         Columns: prediction (or prediction_NAME for several targets), and for classes probability_CLASS. Of a forecast
-        there is a line for each step after the end of the data, with its time (and series) in front.
+        there is a line for each step after the end of the data, with its time (and series) in front. Of a
+        segmentation a TIFF with a page for each image, or an NPZ of `prediction` and `probability`; their number.
         """
+        path, masks = Path(path), self.task.kind == "segmentation"
+        if masks:
+            check_name(path)
         table = self._read(source)
         raw = self.predictor.on(table)
+        if masks:
+            write_atomic(path, masks_as_file(path, self.task.labels(raw), raw))
+            return len(raw)
         band = self.result.get("details", {}).get("intervals", {}).get("width")
         head, lines, count = written(self.task, table, raw, self.task.labels(raw), band)
-        write_atomic(Path(path), as_csv(head, lines))
+        write_atomic(path, as_csv(head, lines))
         return count
 
     def report(self, path: str | Path | None = None) -> Path:
