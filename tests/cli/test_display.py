@@ -103,7 +103,7 @@ def test_the_cursor_comes_back_after_a_failure(board):
         ("binary", "graphs", "raw_MUTAG", "tutti predict runs/titanic NEW_FOLDER -o predictions.csv"),
         ("multiclass", "nodes", "cora.npz", "tutti predict runs/titanic NEW.npz -o predictions.csv"),
         ("multiclass", "nodes", "nodes.csv", 'tutti.load(\'runs/titanic\').predict(("NEW_NODES.csv", "NEW_EDGES'),
-        ("segmentation", "images", "image", "in Python: tutti.load('runs/titanic').predict('NEW_FOLDER')"),
+        ("segmentation", "images", "image", "tutti predict runs/titanic NEW_FOLDER -o masks.tif"),
         ("language", "language", "book.txt", "tutti sample runs/titanic"),
         ("binary", "images", "photos of v1.2, mine", "tutti predict runs/titanic NEW_FOLDER -o predictions.csv"),
     ],

@@ -147,9 +147,7 @@ def _use(result: Result, run: str) -> str:
     if kind in ("nodes", "edges") and ending != ".npz":  # two files, and the command takes one
         return f'{python}(("NEW_NODES.csv", "NEW_EDGES.csv"))'
     new = f"NEW{ending}" if ending else _NEW.get(kind, "NEW.csv")
-    if task == "segmentation":  # masks do not fit the lines of a table
-        return f"{python}({new!r})"
-    return f"tutti predict {run} {new} -o predictions.csv"
+    return f"tutti predict {run} {new} -o {'masks.tif' if task == 'segmentation' else 'predictions.csv'}"
 
 
 def _ending(source: str) -> str:
