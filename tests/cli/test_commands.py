@@ -103,9 +103,9 @@ def test_the_options_reach_fit(tutti, fitted):
         --task binary --metric auc --optimizer sgd --schedule cosine --epochs 20 --batch-size 64
         --learning-rate 0.1 --learning-rate 0.01 --weight-decay 0 --class-weight balanced --no-rungs
         --executor looped --precision bfloat16 --across spread --no-examples --data series --text words --set event
-        --edges e.csv --smiles s --masks m --target-from {a}.png --forecast x --horizon 4 --window 9 --parts 3,2,1
-        --setting mixup=0.5 --generate --vocabulary 50 --unit word --size 8x9 --length 7 --rate 16 --skip
-        --device cpu"""
+        --edges e.csv --links --smiles s --masks m --target-from {a}.png --forecast x --horizon 4 --window 9
+        --parts 3,2,1 --setting mixup=0.5 --generate --vocabulary 50 --unit word --size 8x9 --length 7 --rate 16
+        --skip --device cpu"""
     code, _, err = tutti(
         *words.split(),
         "--model",
@@ -152,6 +152,7 @@ def test_the_options_reach_fit(tutti, fitted):
         "text": "words",
         "set": "event",
         "edges": "e.csv",
+        "links": True,
         "smiles": "s",
         "masks": "m",
         "target_from": "{a}.png",

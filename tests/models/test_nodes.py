@@ -47,6 +47,7 @@ CONFIGS: list[models.NodeModel] = [
     models.GAT(heads=2, features=3, layers=3, last_heads=2, second=True),
     models.SAGE(hidden=(5,)),
     models.GIN(hidden=(5,), edge_dropout=True),
+    models.NodeMPNN(hidden=5),
 ]
 
 

@@ -5,12 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
+from tutti.cli._predict import GraphEdges, GraphPairs, with_graph
+
 from tutti.cli._start import importing
 
 
 def evaluate(
     run: Annotated[str, typer.Argument(help="The folder of a run.")],
     source: Annotated[str, typer.Argument(help="The data: a file with the target column.")],
+    edges: GraphEdges = None,
+    pairs: GraphPairs = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
     """Judge a saved model on data that it has not seen: each score with its 95 % interval."""
@@ -18,7 +22,7 @@ def evaluate(
         from tutti import learn
     from tutti.cli._json import print_json
 
-    scores = learn.load(run).evaluate(source)
+    scores = learn.load(run).evaluate(with_graph(source, edges, pairs))
     if as_json:
         print_json(scores)
     else:

@@ -24,6 +24,7 @@ def fit(
     text: o.TextColumn = None,
     set_by: o.SetColumn = None,
     edges: o.Edges = None,
+    links: o.Links = False,
     smiles: o.Smiles = None,
     masks: o.Masks = None,
     target_from: o.TargetFrom = None,

@@ -64,7 +64,7 @@ Data = Annotated[
         "--data",
         panel=_KIND,
         value="KIND",
-        text="Where the guess is wrong: table, images, signals, text, graphs, nodes, sets or series.",
+        text="Where the guess is wrong: table, images, signals, text, graphs, nodes, edges, sets or series.",
     ),
 ]
 TextColumn = Annotated[str | None, _option("--text", panel=_KIND, value="COLUMN", text="The column of texts.")]
@@ -74,6 +74,7 @@ SetColumn = Annotated[
 Edges = Annotated[
     str | None, _option("--edges", panel=_KIND, value="FILE", text="The edges of the graph whose nodes the data are.")
 ]
+Links = Annotated[bool, _option("--links", panel=_KIND, text="Predict whether two nodes of the graph are joined.")]
 Smiles = Annotated[
     str | None, _option("--smiles", panel=_KIND, value="COLUMN", text="The column of molecules, as SMILES.")
 ]

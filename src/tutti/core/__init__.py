@@ -34,6 +34,7 @@ from tutti.core._schema import Role as Role
 from tutti.core._schema import Schema as Schema
 from tutti.core._setting import Setting as Setting
 from tutti.core._shapes import SHAPES as SHAPES
+from tutti.core._shapes import EdgeShape as EdgeShape
 from tutti.core._shapes import GraphShape as GraphShape
 from tutti.core._shapes import ImageShape as ImageShape
 from tutti.core._shapes import LanguageShape as LanguageShape

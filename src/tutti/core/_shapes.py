@@ -109,11 +109,29 @@ class GraphShape(Shape):
 
 @dataclass(frozen=True, kw_only=True)
 class NodeShape(Shape):
-    """Of one graph whose nodes are the samples: features of a node."""
+    """Of one graph whose nodes are the samples: features of a node, and of an edge."""
 
     kind: ClassVar[str] = "nodes"
 
     features: int
+    edge_features: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeShape(Shape):
+    """Of pairs of nodes of one graph: features of a node, of an edge that passes messages, and of a pair itself.
+
+    directed: whether the two ends of a pair play different parts; else (u, v) is (v, u). links: whether the question
+    is if a pair is an edge.
+    """
+
+    kind: ClassVar[str] = "edges"
+
+    features: int
+    edge_features: int = 0
+    own: int = 0
+    directed: bool = False
+    links: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +175,7 @@ SHAPES: dict[str, type[Shape]] = {
         LanguageShape,
         GraphShape,
         NodeShape,
+        EdgeShape,
         SetShape,
         SeriesShape,
     )

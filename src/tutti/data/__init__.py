@@ -17,6 +17,7 @@ from tutti.data._mapped import MappedRows as MappedRows
 from tutti.data._molecules import fingerprints as fingerprints
 from tutti.data._molecules import parse_smiles as parse_smiles
 from tutti.data._nodes import Nodes as Nodes
+from tutti.data._pairs import Pairs as Pairs
 from tutti.data._read import read as read
 from tutti.data._readers import READERS as READERS
 from tutti.data._reading import READING_NAMES as READING_NAMES

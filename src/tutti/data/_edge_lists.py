@@ -1,12 +1,13 @@
 """Lists of edges: from a file, a frame or an array to numbers of nodes, checked, without loops and repetitions."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from tutti.core import Finding, InputError
 from tutti.data._sources import Frame, as_array, load
@@ -15,37 +16,59 @@ from tutti.data._values import as_words
 ENDS = (("source", "target"), ("src", "dst"), ("from", "to"), ("u", "v"), ("node1", "node2"), ("head", "tail"))
 
 
-def read_edges(source: Any, nodes: int, where: str, *, ids: Sequence[str] | None = None) -> Int[np.ndarray, "2 edge"]:
-    """Both ends of each edge as numbers of nodes, in the order of the source.
+@dataclass(frozen=True)
+class EdgeList:
+    """Edges as they came, in their order.
 
-    source: a path or a frame with the columns "source" and "target" (or src, dst; from, to; …; else its first two),
-    or an array [2, edges] or [edges, 2]. ids: the name of each node, where the ends are names; else they are row
-    numbers from 0. where: what the nodes are called in errors. Raises InputError where an end is no node.
+    ends: [2, edge] row numbers of nodes, or both ends as columns, by number or by name. frame: what else their source
+    says of each edge; without columns where it says nothing.
     """
-    array = _plain(source)
-    if array is not None and array.dtype.kind not in "US":
-        ends = _from_array(array)
-        return check_ends(ends, nodes, where)
-    first, second = _columns(source)
-    if ids is None:
-        ends = np.stack([_numbers(first), _numbers(second)])
-        return check_ends(ends, nodes, where)
-    place = {name: i for i, name in enumerate(ids)}
-    return np.stack([_places(end, place, where) for end in (first, second)])
 
+    ends: Int[np.ndarray, "2 edge"] | tuple[pa.ChunkedArray, pa.ChunkedArray]
+    frame: Frame
 
-def names_of(source: Any) -> set[str] | None:
-    """The ends of the edges as they are written; None for arrays, whose ends are row numbers."""
-    array = _plain(source)
-    if array is not None and array.dtype.kind not in "US":
-        return None
-    return {name for end in _columns(source) for name in as_words(end).levels}
+    @classmethod
+    def of(cls, source: Any) -> "EdgeList":
+        """The edges of a path or a frame with the columns "source" and "target" (or src, dst; from, to; …; else its
+        first two), or of an array [2, edges] or [edges, 2]."""
+        array = None if isinstance(source, str | Path) else as_array(source)
+        if array is not None and not array.dtype.names:
+            nothing = Frame({}, "edges")
+            if array.dtype.kind not in "US":
+                return cls(_from_array(array), nothing)
+            first, second = (pa.chunked_array([pa.array(end.astype(str).astype(object))]) for end in _two_rows(array))
+            return cls((first, second), nothing)
+        frame = load(source)
+        names = list(frame.columns)
+        if frame.delimiter is not None and len(names) > 1 and all(name.lstrip("-").isdigit() for name in names[:2]):
+            frame = load(source, header=False, delimiter=frame.delimiter)
+            names = list(frame.columns)
+        if len(names) < 2:
+            raise InputError(f"The edges {frame.source} have one column only.", fix="Expected source,target.")
+        lower = {name.lower(): name for name in names}
+        pair = next((pair for pair in ENDS if set(pair) <= set(lower)), None)
+        chosen = names[:2] if pair is None else [lower[end] for end in pair]
+        ends = frame.columns.pop(chosen[0]), frame.columns.pop(chosen[1])
+        return cls(ends, frame)
 
+    def names(self) -> set[str] | None:
+        """The ends as they are written; None for arrays, whose ends are row numbers."""
+        if isinstance(self.ends, np.ndarray):
+            return None
+        return {name for end in self.ends for name in as_words(end).levels}
 
-def _plain(source: Any) -> np.ndarray | None:
-    """The edges as an array, where they are no table."""
-    array = None if isinstance(source, str | Path) else as_array(source)
-    return None if array is not None and array.dtype.names else array
+    def placed(self, nodes: int, where: str, *, ids: Sequence[str] | None = None) -> Int[np.ndarray, "2 edge"]:
+        """Both ends of each edge as numbers of nodes.
+
+        ids: the name of each node, where the ends are names; else they are row numbers from 0. where: what the nodes
+        are called in errors. Raises InputError where an end is no node.
+        """
+        if isinstance(self.ends, np.ndarray):
+            return check_ends(self.ends, nodes, where)
+        if ids is None:
+            return check_ends(np.stack([_numbers(end) for end in self.ends]), nodes, where)
+        place = {name: i for i, name in enumerate(ids)}
+        return np.stack([_places(end, place, where) for end in self.ends])
 
 
 def _from_array(array: np.ndarray) -> np.ndarray:
@@ -61,24 +84,6 @@ def _two_rows(array: np.ndarray) -> np.ndarray:
     if array.ndim != 2 or 2 not in array.shape:
         raise InputError(f"The edges have shape {array.shape}.", fix="Expected [2, edges]: sources, then targets.")
     return array if array.shape[0] == 2 else array.T
-
-
-def _columns(source: Any) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    array = _plain(source)
-    if array is not None:
-        first, second = (pa.chunked_array([pa.array(end.astype(str).astype(object))]) for end in _two_rows(array))
-        return first, second
-    frame: Frame = load(source)
-    names = list(frame.columns)
-    if frame.delimiter is not None and len(names) > 1 and all(name.lstrip("-").isdigit() for name in names[:2]):
-        frame = load(source, header=False, delimiter=frame.delimiter)
-        names = list(frame.columns)
-    if len(names) < 2:
-        raise InputError(f"The edges {frame.source} have one column only.", fix="Expected source,target.")
-    lower = {name.lower(): name for name in names}
-    ends = next((pair for pair in ENDS if set(pair) <= set(lower)), None)
-    chosen = names[:2] if ends is None else [lower[end] for end in ends]
-    return frame.columns[chosen[0]], frame.columns[chosen[1]]
 
 
 def _numbers(column: pa.ChunkedArray) -> Int[np.ndarray, " edge"]:
@@ -155,5 +160,31 @@ def tidy_edges(
 
 def _unique(ends: Int[np.ndarray, "2 edge"], nodes: int) -> Int[np.ndarray, "2 kept"]:
     """Distinct edges, sorted by target and then by source."""
-    keys = np.unique(ends[1].astype(np.int64) * max(nodes, 1) + ends[0])
+    keys = np.unique(pair_keys(ends, nodes))
     return np.stack([keys % max(nodes, 1), keys // max(nodes, 1)])
+
+
+def pair_keys(ends: Int[np.ndarray, "2 pair"], nodes: int, *, both: bool = False) -> Int[np.ndarray, " pair"]:
+    """A number for each pair, equal where both ends are: in their order, or with `both` in either."""
+    first, second = np.sort(ends, axis=0) if both else ends
+    return np.asarray(second.astype(np.int64) * max(nodes, 1) + first)
+
+
+def carried(
+    values: Float[np.ndarray, "edge feature"],
+    given: Int[np.ndarray, "2 edge"],
+    kept: Int[np.ndarray, "2 kept"],
+    nodes: int,
+    *,
+    both: bool,
+) -> Float[np.ndarray, "kept feature"]:
+    """What was said of the given edges, for those that `tidy_edges` kept of them: of edges that are one the mean, of
+    the values that are no NaN."""
+    own, place = np.unique(pair_keys(given, nodes, both=both), return_inverse=True)
+    seen = ~np.isnan(values)
+    total, count = (np.zeros((len(own), values.shape[1])) for _ in range(2))
+    np.add.at(total, place, np.where(seen, values, 0.0))
+    np.add.at(count, place, seen)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = (total / count).astype(np.float32)
+    return means[np.searchsorted(own, pair_keys(kept, nodes, both=both))]

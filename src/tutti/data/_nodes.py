@@ -12,6 +12,7 @@ from torch import Tensor
 from torch import nn as torch_nn
 
 from tutti.core import Column, Finding, Fold, NodeShape, Rows, Splits
+from tutti.data._edge_lists import pair_keys
 from tutti.data._row_content import row_hashes
 from tutti.data._sample import Encoded, Sample
 from tutti.nn import Edges, SparseFeatures
@@ -52,8 +53,10 @@ class Nodes(Sample):
     table: features of all nodes in raw units, NaN where missing; no column: the logarithm of 1 + degree stands for
     them. Or entries: counts or marks most of which are 0 (a bag of words); each node's are divided by their sum.
     edges: [2, edge] from row 0 to row 1, sorted by target, without loops and repetitions. node: the node of each row.
-    centre, scale: of the table's features, over the training rows' nodes; none before these are known.
-    columns: how the features are read from the columns of a file.
+    along: what is said of each edge, in raw units, NaN where missing. weight: how much each edge counts, at least 0.
+    centre, scale: of the table's features, over the training rows' nodes; edge_centre, edge_scale: over the edges
+    that arrive at these; none before they are known.
+    columns, edge_columns: how the features are read from the columns of a file; weighed: the column of the weights.
     """
 
     kind: ClassVar[str] = "nodes"
@@ -62,9 +65,15 @@ class Nodes(Sample):
     node: Int[np.ndarray, " rows"]
     table: Float[np.ndarray, "node feature"] | None = None
     entries: Entries | None = None
+    along: Float[np.ndarray, "edge given"] | None = None
+    weight: Float[np.ndarray, " edge"] | None = None
     columns: tuple[Column, ...] = ()
+    edge_columns: tuple[Column, ...] = ()
+    weighed: str | None = None
     centre: Float[np.ndarray, " feature"] | None = None
     scale: Float[np.ndarray, " feature"] | None = None
+    edge_centre: Float[np.ndarray, " given"] | None = None
+    edge_scale: Float[np.ndarray, " given"] | None = None
     names: str | None = None
     both: bool = True
 
@@ -92,7 +101,7 @@ class Nodes(Sample):
     @property
     def shape(self) -> NodeShape:
         width = self.entries.width if self.entries is not None else self._table.shape[1]
-        return NodeShape(features=width)
+        return NodeShape(features=width, edge_features=0 if self.along is None else self.along.shape[1])
 
     def inputs(self) -> tuple[Tensor | Rows, ...]:
         """The node of each row."""
@@ -104,23 +113,20 @@ class Nodes(Sample):
         return {}
 
     def settled(self, rows: Int[np.ndarray, " train"]) -> "Nodes":
-        """Dense features standardised by the training rows' nodes."""
-        if self.entries is not None:
-            return self
-        seen = self._table[self.node[rows]].astype(np.float64)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            count = np.maximum((~np.isnan(seen)).sum(0), 1)
-            centre = np.nansum(seen, 0) / count
-            spread = np.sqrt(np.nansum((seen - centre) ** 2, 0) / count)
-        scale = np.where(spread > 1e-12 * np.maximum(1.0, np.abs(centre)), spread, 1.0)
-        return replace(self, centre=centre.astype(np.float32), scale=scale.astype(np.float32))
+        """Dense features standardised by the training rows' nodes, those of edges by the edges that arrive there."""
+        told: dict[str, Any] = {}
+        if self.entries is None:
+            told["centre"], told["scale"] = centre_and_scale(self._table[self.node[rows]])
+        if self.along is not None:
+            near = np.isin(self.edges[1], self.node[rows])
+            told["edge_centre"], told["edge_scale"] = centre_and_scale(self.along[near] if near.any() else self.along)
+        return replace(self, **told)
 
     def features(self) -> Float[np.ndarray, "node feature"]:
         """Features of all nodes as networks see them, dense: standardised and missing ones 0, or summing to 1."""
         if self.entries is not None:
             return replace(self.entries, values=self._shares()).dense()
-        x = self._table if self.centre is None else (self._table - self.centre) / self.scale
-        return np.asarray(np.nan_to_num(x, nan=0.0), dtype=np.float32)
+        return standardised(self._table, self.centre, self.scale)
 
     def _shares(self) -> Float[np.ndarray, " entry"]:
         assert self.entries is not None
@@ -128,13 +134,18 @@ class Nodes(Sample):
         return np.asarray(self.entries.values / np.maximum(total, 1e-12)[self.entries.node], dtype=np.float32)
 
     @cached_property
-    def held(self) -> tuple[Tensor | SparseFeatures, Edges]:
-        """Features and edges as networks hold them: made once for all networks."""
+    def held(self) -> tuple[Tensor | SparseFeatures, Edges, Tensor | None, Tensor | None]:
+        """Features, edges, and the features and weights of edges, as networks hold them: made once for all."""
         edges = Edges(torch.from_numpy(np.ascontiguousarray(self.edges)), self.nodes, self.nodes)
+        along = None
+        if self.along is not None:
+            along = torch.from_numpy(standardised(self.along, self.edge_centre, self.edge_scale))
+        weight = None if self.weight is None else torch.from_numpy(self.weight.astype(np.float32))
         if self.entries is None:
-            return torch.from_numpy(self.features()), edges
+            return torch.from_numpy(self.features()), edges, along, weight
         index = torch.from_numpy(np.stack([self.entries.indices.astype(np.int64), self.entries.node]))
-        return SparseFeatures(torch.from_numpy(self._shares()), Edges(index, self.entries.width, self.nodes)), edges
+        entries = Edges(index, self.entries.width, self.nodes)
+        return SparseFeatures(torch.from_numpy(self._shares()), entries), edges, along, weight
 
     def equip(self, network: torch_nn.Module) -> None:
         """Gives the graph to a network that can hold one."""
@@ -144,6 +155,17 @@ class Nodes(Sample):
 
     def take(self, rows: Int[np.ndarray, " taken"]) -> "Nodes":
         return replace(self, node=self.node[rows])
+
+    def without(self, ends: Int[np.ndarray, "2 pair"]) -> "Nodes":
+        """The same nodes without the edges between these pairs, in either direction."""
+        own, gone = (pair_keys(pairs, self.nodes, both=True) for pairs in (self.edges, ends))
+        kept = ~np.isin(own, gone)
+        return replace(
+            self,
+            edges=self.edges[:, kept],
+            along=None if self.along is None else self.along[kept],
+            weight=None if self.weight is None else self.weight[kept],
+        )
 
     def joined(self, other: "Nodes") -> "Nodes":
         """Both graphs, without an edge between them."""
@@ -159,8 +181,13 @@ class Nodes(Sample):
             )
         elif self.table is not None and other.table is not None:
             table = np.concatenate([self.table, other.table])
+        said: dict[str, Any] = {}
+        for name in ("along", "weight"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            said[name] = None if mine is None or theirs is None else np.concatenate([mine, theirs])
         return replace(
             self,
+            **said,
             edges=np.concatenate([self.edges, other.edges + first], axis=1),
             node=np.concatenate([self.node, other.node + first]),
             table=table,
@@ -177,7 +204,8 @@ class Nodes(Sample):
             content = row_hashes(self._table)
         mixed = row_hashes(content.view(np.int64))
         around = np.zeros(self.nodes, dtype=np.uint64)
-        np.add.at(around, self.edges[1], mixed[self.edges[0]])
+        said = mixed[self.edges[0]] if self.along is None else mixed[self.edges[0]] ^ row_hashes(self.along)
+        np.add.at(around, self.edges[1], said)
         mine = row_hashes(content.view(np.int64), around.view(np.int64), np.arange(self.nodes))
         return np.asarray(mine[self.node])
 
@@ -189,8 +217,9 @@ class Nodes(Sample):
             "both": self.both,
             "names": self.names,
             "columns": [column.to_json() for column in self.columns],
-            "centre": None if self.centre is None else self.centre.tolist(),
-            "scale": None if self.scale is None else self.scale.tolist(),
+            "edge_columns": [column.to_json() for column in self.edge_columns],
+            "weighed": self.weighed,
+            **{name: _listed(getattr(self, name)) for name in _STATISTICS},
         }
 
     @property
@@ -198,7 +227,8 @@ class Nodes(Sample):
         edges, words = self.edges.shape[1], "edges, one way each"
         if self.both:
             edges, words = edges // 2, "edges"
-        return f"{self.nodes:,} nodes, {edges:,} {words}, {self.shape.features:,} features"
+        more = f", {self.shape.edge_features:,} of edges" if self.along is not None else ""
+        return f"{self.nodes:,} nodes, {edges:,} {words}, {self.shape.features:,} features{more}"
 
     def leaks(self, splits: Splits, *, given: bool) -> list[Finding]:
         """Edges between the rows that train and those that judge: a notice, as the graph is one."""
@@ -226,19 +256,53 @@ class Nodes(Sample):
 
     def example(self, row: int) -> dict[str, Any]:
         """The node (number 0) with its neighbours, and the edges among them."""
-        centre = int(self.node[row])
-        around = self.edges[0][self.edges[1] == centre]
-        chosen = [centre, *around[: SHOWN - 1].tolist()]
+        return self.around([int(self.node[row])])
+
+    def around(self, centres: list[int]) -> dict[str, Any]:
+        """These nodes, which come first and are named, with their neighbours, and the edges among them."""
+        near = self.edges[0][np.isin(self.edges[1], centres)].tolist()
+        chosen = list(dict.fromkeys([*centres, *near]))[:SHOWN]
         place = {node: i for i, node in enumerate(chosen)}
         inside = np.isin(self.edges[0], chosen) & np.isin(self.edges[1], chosen)
         pairs = {tuple(sorted((place[int(a)], place[int(b)]))) for a, b in self.edges[:, inside].T}
-        labels = [str(centre), *[""] * (len(chosen) - 1)]
+        named = list(dict.fromkeys(centres))
+        labels = [*map(str, named), *[""] * (len(chosen) - len(named))]
         return {"kind": "graph", "nodes": len(chosen), "edges": [list(p) for p in sorted(pairs)], "labels": labels}
+
+
+_STATISTICS = ("centre", "scale", "edge_centre", "edge_scale")
+
+
+def _listed(values: Float[np.ndarray, " feature"] | None) -> list[float] | None:
+    found: list[float] | None = None if values is None else values.tolist()
+    return found
+
+
+def centre_and_scale(
+    seen: Float[np.ndarray, "row feature"],
+) -> tuple[Float[np.ndarray, " feature"], Float[np.ndarray, " feature"]]:
+    """Mean and standard deviation of each feature, of the values that are no NaN; the latter 1 where it is 0."""
+    seen = seen.astype(np.float64)
+    count = np.maximum((~np.isnan(seen)).sum(0), 1)
+    centre = np.nansum(seen, 0) / count
+    spread = np.sqrt(np.nansum((seen - centre) ** 2, 0) / count)
+    scale = np.where(spread > 1e-12 * np.maximum(1.0, np.abs(centre)), spread, 1.0)
+    return centre.astype(np.float32), scale.astype(np.float32)
+
+
+def standardised(
+    table: Float[np.ndarray, "row feature"],
+    centre: Float[np.ndarray, " feature"] | None,
+    scale: Float[np.ndarray, " feature"] | None,
+) -> Float[np.ndarray, "row feature"]:
+    """Features less their centre, over their scale, where these are known; missing ones 0."""
+    x = table if centre is None else (table - centre) / scale
+    return np.asarray(np.nan_to_num(x, nan=0.0), dtype=np.float32)
 
 
 def settled_as(sample: Nodes, description: Mapping[str, Any]) -> Nodes:
     """New nodes, standardised as those that were fitted."""
-    if description["centre"] is None:
-        return sample
-    centre, scale = (np.asarray(description[name], dtype=np.float32) for name in ("centre", "scale"))
-    return replace(sample, centre=centre, scale=scale)
+    known: dict[str, Any] = {
+        name: np.asarray(description[name], np.float32) for name in _STATISTICS if description.get(name)
+    }
+    return replace(sample, **known)

@@ -193,6 +193,7 @@ class _Reader:
             weight=self.beside.get(Role.WEIGHT),
             sample=sample,
             task=None if self.found is None else self.found.task,
+            metric=None if self.found is None else self.found.metric,
             test=self._places((self.found or self.frame).test),
             validation=self._places((self.found or self.frame).validation),
             findings=tuple(self.findings),

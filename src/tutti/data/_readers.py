@@ -7,7 +7,7 @@ from tutti.core import InputError, unknown
 from tutti.data._graphs_read import GraphReader
 from tutti.data._images_reader import ImageReader
 from tutti.data._language_read import ProseReader
-from tutti.data._nodes_read import NodeReader
+from tutti.data._nodes_read import EdgeReader, NodeReader
 from tutti.data._reading import Reading
 from tutti.data._sample import Reader
 from tutti.data._series_read import SeriesReader
@@ -18,6 +18,7 @@ from tutti.data._texts_read import TextReader
 READERS: dict[str, Reader] = {
     GraphReader.kind: GraphReader(),  # folders and text files of one form, lists of graphs
     NodeReader.kind: NodeReader(),  # archives and dicts with edges, before those with arrays alone
+    EdgeReader.kind: EdgeReader(),  # never guessed: the reader of nodes sees when they are meant
     ImageReader.kind: ImageReader(),
     TextReader.kind: TextReader(),
     ProseReader.kind: ProseReader(),  # never guessed
@@ -32,6 +33,7 @@ _ASKED = {
     "generate": "language",
     "set": "sets",
     "edges": "nodes",
+    "links": "nodes",
     "smiles": "graphs",
     "masks": "images",
     "forecast": "series",
@@ -47,6 +49,8 @@ def asked_kind(reading: Reading) -> str | None:
         if reading.data != "table" and reading.data not in READERS:
             raise unknown("kind of data", reading.data, ["table", *READERS])
         kinds.add(reading.data)
+    if kinds == {"nodes", "edges"}:  # the option of the same name gives the edges of either
+        kinds = {"edges"}
     if len(kinds) > 1:
         raise InputError(
             f"The options ask for {' and for '.join(sorted(kinds))} at once.", fix="Leave out all but one of them."

@@ -25,10 +25,11 @@ class Wishes:
 class Reading:
     """What the user said about how to read; None and False leave it to the readers.
 
-    data: the kind of data ("table", "images", "signals", "text", "graphs", "nodes", "sets", "series",
-        "language"), where the guess is wrong. header, delimiter: of text files.
+    data: the kind of data ("table", "images", "signals", "text", "graphs", "nodes", "edges", "sets",
+        "series", "language"), where the guess is wrong. header, delimiter: of text files.
     text: the column that holds the texts. set: the column that says to which set a row belongs.
     edges: the edges of one graph whose nodes the source lists: a file, a frame or an array [2, edges].
+    links: whether two nodes of the graph are joined is what is predicted.
     smiles: the column that holds molecules. masks: the folder (or array) of the masks of images.
     target_from: a pattern of file names, such as "{label}_{speaker}_*.wav"; its names become columns.
     forecast: the column(s) of a time series to forecast ("all": every column of numbers); horizon: how many steps
@@ -48,6 +49,7 @@ class Reading:
     text: str | int | None = None
     set: str | int | None = None
     edges: Any = None
+    links: bool = False
     smiles: str | int | None = None
     masks: Any = None
     target_from: str | None = None

@@ -120,7 +120,8 @@ class Found:
     it goes by the name in targets, and `task` is then the kind of its task. test, validation: rows that the source
     itself sets apart (x_test of an NPZ, a published split); a given validation part is the one fold. source: a short
     name. findings: what was odd. own: columns that the samples are made of, which kinds, keep and drop may name.
-    time: the column of times where the user names none. ahead: samples whose target nobody knows yet, for which a
+    time: the column of times where the user names none. metric: what selects and is quoted where the user names none
+    and the task's own says little. ahead: samples whose target nobody knows yet, for which a
     prediction is asked in place of `sample` (what comes after the end of a series).
     """
 
@@ -135,6 +136,7 @@ class Found:
     findings: tuple[Finding, ...] = field(default=())
     own: tuple[str, ...] = ()
     time: str | None = None
+    metric: str | None = None
     ahead: Sample | None = None
 
 

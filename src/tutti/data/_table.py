@@ -32,6 +32,7 @@ class Table:
         (a missing value is ""). weight: float64, finite and not negative. None where no column has the role.
     sample: images, signals, texts, graphs or sets, one per row; then there are no numbers and no codes ([rows, 0]).
     task: the kind of the task where the reader knows it (masks, forecasts, language), else None.
+    metric: what selects and is quoted where the user names none, if the reader knows better than the task.
     test, validation: rows that the source itself sets apart, or None.
     findings: what the reader saw. source: a short name of where the data came from.
     """
@@ -46,6 +47,7 @@ class Table:
     weight: Float[np.ndarray, " rows"] | None = None
     sample: Sample | None = None
     task: str | None = None
+    metric: str | None = None
     test: Int[np.ndarray, " test"] | None = None
     validation: Int[np.ndarray, " validation"] | None = None
     findings: tuple[Finding, ...] = ()

@@ -6,6 +6,7 @@ from typing import Any
 from tutti.core import Splits
 from tutti.data import Table
 from tutti.evaluation import (
+    _features_edges,
     _features_graphs,
     _features_images,
     _features_language,
@@ -25,6 +26,7 @@ BASELINES: dict[str, Callable[[Any, Splits], Inputs]] = {
     "text": _features_text.inputs,
     "language": _features_language.inputs,
     "nodes": _features_nodes.inputs,
+    "edges": _features_edges.inputs,
     "graphs": _features_graphs.inputs,
     "sets": _features_sets.inputs,
 }

@@ -102,7 +102,7 @@ def declare_table(table: Table, options: Options, observer: Observer, *, splits:
         raise InputError(" ".join(f.message for f in leaks.refused))
     if table.sample is None and not table.schema.numbers and not table.schema.categories:
         raise InputError("No column is left to learn from.", fix="Use --keep or --kind to bring columns back.")
-    metric = _metric(options, task)
+    metric = _metric(options.metric or table.metric, task)
     fingerprint = None
     if len(splits.test):
         fingerprint = fingerprint_rows(table.hashes(target)[splits.test])
@@ -120,8 +120,8 @@ def declare_table(table: Table, options: Options, observer: Observer, *, splits:
     )
 
 
-def _metric(options: Options, task: Task) -> str:
-    name = options.metric or task.default_metric
+def _metric(wanted: str | None, task: Task) -> str:
+    name = wanted or task.default_metric
     suitable = metrics_for(task.kind)
     if name not in suitable:
         raise InputError(f"{name} does not suit a {task.kind} task.", fix=f"There is: {', '.join(suitable)}.")

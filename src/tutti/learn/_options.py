@@ -23,7 +23,7 @@ _EXPECTED: tuple[tuple[tuple[str, ...], Any, str], ...] = (
     (("seed", "batch_size", "horizon", "window", "vocabulary", "length"), Integral, "a whole number"),
     (("epochs", "test_size", "rate"), Real, "a number"),
     (("gap",), (Integral, timedelta, np.timedelta64), "a whole number of times, or a timedelta"),
-    (("header", "rungs", "baselines", "examples", "refit", "generate", "skip"), bool, "True or False"),
+    (("header", "rungs", "baselines", "examples", "refit", "generate", "links", "skip"), bool, "True or False"),
     (
         ("time", "group", "series", "weight", "text", "set", "smiles"),
         (str, int),
@@ -62,6 +62,7 @@ class Options:
     text: str | int | None = None
     set: str | int | None = None
     edges: Any = None
+    links: bool = False
     smiles: str | int | None = None
     masks: Any = None
     target_from: str | None = None

@@ -2,6 +2,7 @@
 
 from tutti.core import ImageShape, InputError, Shape
 from tutti.learn import (
+    _recipe_edges,
     _recipe_graphs,
     _recipe_images,
     _recipe_language,
@@ -25,6 +26,7 @@ RECIPES: dict[str, Choose] = {
     "text": _recipe_text.recipe,
     "language": _recipe_language.recipe,
     "nodes": _recipe_nodes.recipe,
+    "edges": _recipe_edges.recipe,
     "graphs": _recipe_graphs.recipe,
 }
 

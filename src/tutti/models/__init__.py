@@ -3,9 +3,14 @@
 from tutti import core
 from tutti.models._custom import custom_network as custom_network
 from tutti.models._deepsets import DeepSets as DeepSets
+from tutti.models._edges import EdgeModel as EdgeModel
+from tutti.models._edges import EdgeNetwork as EdgeNetwork
 from tutti.models._gat import GAT as GAT
+from tutti.models._gat import EdgeGAT as EdgeGAT
 from tutti.models._gcn import GCN as GCN
+from tutti.models._gcn import EdgeGCN as EdgeGCN
 from tutti.models._gin import GIN as GIN
+from tutti.models._gin import EdgeGIN as EdgeGIN
 from tutti.models._graphs import GraphModel as GraphModel
 from tutti.models._graphs import GraphNetwork as GraphNetwork
 from tutti.models._graphs_gat import GraphGAT as GraphGAT
@@ -27,10 +32,13 @@ from tutti.models._language_lstm import LanguageLSTM as LanguageLSTM
 from tutti.models._linear import Linear as Linear
 from tutti.models._mlp import MLP as MLP
 from tutti.models._model import Model as Model
+from tutti.models._mpnn import EdgeMPNN as EdgeMPNN
+from tutti.models._mpnn import NodeMPNN as NodeMPNN
 from tutti.models._nodes import NodeModel as NodeModel
 from tutti.models._nodes import NodeNetwork as NodeNetwork
 from tutti.models._resmlp import ResMLP as ResMLP
 from tutti.models._sage import SAGE as SAGE
+from tutti.models._sage import EdgeSAGE as EdgeSAGE
 from tutti.models._series import SeriesModel as SeriesModel
 from tutti.models._series import SeriesNetwork as SeriesNetwork
 from tutti.models._series_linear import SeriesDLinear as SeriesDLinear
@@ -69,7 +77,8 @@ _ALL: tuple[type[Model], ...] = (
     *(ResNet, SmallCNN, LeNet, ViT),
     *(DeepSets, SetAttention, SetTransformer),
     *(InceptionTime, ResNet1D, SignalLSTM, SignalGRU, SignalTransformer, SignalLinear),
-    *(GCN, GAT, SAGE, GIN),
+    *(GCN, GAT, SAGE, GIN, NodeMPNN),
+    *(EdgeGCN, EdgeGAT, EdgeSAGE, EdgeGIN, EdgeMPNN),
     *(GraphGIN, GraphGCN, GraphGAT, GraphSAGE, MPNN),
     *(TextBag, TextConvolution, TextLSTM, TextTransformer),
     *(GPT, LanguageLSTM),

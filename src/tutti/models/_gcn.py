@@ -1,4 +1,4 @@
-"""The graph convolutional network of Kipf & Welling (2017), for the nodes of one graph."""
+"""The graph convolutional network of Kipf & Welling (2017), for the nodes and the edges of one graph."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tutti import core, nn
-from tutti.models._nodes import ConvolutionLayers, Features, NodeModel, NodeNetwork
+from tutti.models._edges import EdgeModel
+from tutti.models._nodes import ConvolutionLayers, Encoder, Features, NodeModel
 from tutti.models._table import check_choice, check_layers
 
 
@@ -22,17 +23,23 @@ class GCNLayers(ConvolutionLayers):
         super().__init__(list(layers), activation, dropout=dropout, edge_dropout=edge_dropout)
         self.first_l2 = first_l2
 
-    def forward(self, x: Features, edges: nn.Edges) -> Float[Tensor, "*member node out"]:
+    def forward(
+        self,
+        x: Features,
+        edges: nn.Edges,
+        along: Float[Tensor, "edge given"] | None = None,
+        weight: Float[Tensor, "*some edge"] | None = None,
+    ) -> Float[Tensor, "*member node out"]:
         if self.training and self.first_l2:
             first = self.convolutions[0]
             squares = first.weight.square().sum((-2, -1)) + first.bias.square().sum(-1)  # type: ignore[operator]
             core.add_penalty(0.5 * self.first_l2 * squares)
-        return super().forward(x, edges)
+        return super().forward(x, edges, along, weight)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GCN(NodeModel):
-    """Graph convolutions through `hidden` widths; the paper's network for citations is the default.
+class Convolutions(Encoder):
+    """Graph convolutions through `hidden` widths.
 
     dropout: whether there is dropout on the features and on every hidden layer (its rate is the setting's: 0.5 in
     the paper). edge_dropout: whether edges are lost in training too, at the same rate. first_l2: λ of a penalty
@@ -54,10 +61,21 @@ class GCN(NodeModel):
         if self.first_l2 < 0:
             raise core.InputError(f"first_l2 is {self.first_l2}; expected a number of at least 0.")
 
-    def build(self, shape: core.NodeShape, outputs: int) -> NodeNetwork:
-        """The network for nodes of this shape and so many outputs."""
-        widths = (shape.features, *self.hidden, outputs)
-        layers = GCNLayers(
-            widths, self.activation, dropout=self.dropout, edge_dropout=self.edge_dropout, first_l2=self.first_l2
-        )
-        return NodeNetwork(layers, shape.features)
+    def encoder(self, features: int, along: int, outputs: int) -> GCNLayers:
+        """Convolutions; see Encoder."""
+        widths = (features, *self.hidden, outputs)
+        drops = {"dropout": self.dropout, "edge_dropout": self.edge_dropout}
+        return GCNLayers(widths, self.activation, **drops, first_l2=self.first_l2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GCN(NodeModel, Convolutions):
+    """Graph convolutions for nodes; the paper's network for citations is the default. Options: see Convolutions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeGCN(EdgeModel, Convolutions):
+    """Graph convolutions for edges: `width` of each node's state, then both ends. Options: see Convolutions."""
+
+    hidden: tuple[int, ...] = (64,)
+    first_l2: float = 0.0

@@ -1,4 +1,4 @@
-"""The graph isomorphism network (Xu et al. 2019) for the nodes of one graph."""
+"""The graph isomorphism network (Xu et al. 2019) for the nodes and the edges of one graph."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch import nn as torch_nn
 
-from tutti import core, nn
-from tutti.models._nodes import ConvolutionLayers, Features, NodeModel, NodeNetwork
+from tutti import nn
+from tutti.models._edges import EdgeModel
+from tutti.models._nodes import ConvolutionLayers, Encoder, Features, NodeModel
 from tutti.models._table import check_choice, check_layers
 
 
@@ -35,7 +36,7 @@ class IsomorphismLayer(torch_nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GIN(NodeModel):
+class Isomorphisms(Encoder):
     """Isomorphism layers through `hidden` widths, each a two-layer MLP with batch normalisation on the sum of a node
     and its neighbours. dropout, edge_dropout: as GCN's."""
 
@@ -50,9 +51,18 @@ class GIN(NodeModel):
         check_layers(self.hidden)
         check_choice("activation", [self.activation], list(nn.ACTIVATIONS))
 
-    def build(self, shape: core.NodeShape, outputs: int) -> NodeNetwork:
-        """The network for nodes of this shape and so many outputs."""
-        widths = (shape.features, *self.hidden, outputs)
+    def encoder(self, features: int, along: int, outputs: int) -> ConvolutionLayers:
+        """Isomorphism layers; see Encoder."""
+        widths = (features, *self.hidden, outputs)
         layers = [IsomorphismLayer(a, max(self.hidden, default=b), b, self.activation) for a, b in pairwise(widths)]
-        chain = ConvolutionLayers(list(layers), self.activation, dropout=self.dropout, edge_dropout=self.edge_dropout)
-        return NodeNetwork(chain, shape.features)
+        return ConvolutionLayers(list(layers), self.activation, dropout=self.dropout, edge_dropout=self.edge_dropout)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GIN(NodeModel, Isomorphisms):
+    """Isomorphism layers for nodes. Options: see Isomorphisms."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeGIN(EdgeModel, Isomorphisms):
+    """Isomorphism layers for edges: `width` of each node's state, then both ends. Options: see Isomorphisms."""

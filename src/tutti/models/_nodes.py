@@ -1,7 +1,7 @@
-"""What networks for the nodes of one graph share: the graph that they hold, and the rows that are asked for."""
+"""What networks on one graph share: the graph that they hold, its layers, and how nodes are read from them."""
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -12,35 +12,45 @@ from tutti import core, nn
 from tutti.models._model import Model
 
 Features = Tensor | nn.SparseFeatures
+Holder = TypeVar("Holder", bound="GraphHolder")
 
 
-class NodeNetwork(torch_nn.Module):
-    """layers(features, edges), read at the nodes that are asked for: node [*member, batch] -> [*member, batch, out].
+class GraphHolder(torch_nn.Module):
+    """layers(features, edges, along, weight) of a graph that is no part of the weights -> [*member, node, out].
 
-    Every call computes all nodes. The graph is no part of the weights: `hold` gives it, and gives another for
-    prediction on new nodes. Its tensors are constants that all members share; `layers` takes the features without a
-    member axis and gives [*member, node, out].
+    Every call computes all nodes. `hold` gives the graph, and gives another for prediction on a new one. Its tensors
+    are constants that all members share; `layers` takes them without a member axis. along: features of the edges;
+    weight: how much each counts; either None. weighs: whether the weights that a graph has are given to the layers.
     """
 
     stacked: ClassVar[bool] = True
-    constants: ClassVar[tuple[str, ...]] = ("edges", "features", "entries")
+    constants: ClassVar[tuple[str, ...]] = ("edges", "features", "entries", "along", "weight")
     edges: Tensor | None
     features: Tensor | None
     entries: Tensor | None
+    along: Tensor | None
+    weight: Tensor | None
 
-    def __init__(self, layers: torch_nn.Module, inputs: int) -> None:
+    def __init__(self, layers: torch_nn.Module, inputs: int, *, weighs: bool = True) -> None:
         super().__init__()
         for name in self.constants:
             self.register_buffer(name, None, persistent=False)
         self.layers = layers
-        self.inputs = inputs
+        self.inputs, self.weighs = inputs, weighs
         self._nodes = 0
         self._made: dict[str, nn.Edges] = {}
 
-    def hold(self, features: Features, edges: nn.Edges | Int[Tensor, "two edge"]) -> "NodeNetwork":
+    def hold(
+        self: Holder,
+        features: Features,
+        edges: nn.Edges | Int[Tensor, "two edge"],
+        along: Float[Tensor, "edge given"] | None = None,
+        weight: Float[Tensor, " edge"] | None = None,
+    ) -> Holder:
         """Takes a graph: features [node, feature], or sparse; edges from row 0 to row 1, both directions of an
-        undirected one. Gives the network back. Raises InputError where an edge points past the nodes, or the nodes
-        have another number of features than the network was built for.
+        undirected one, sorted by row 1 where features or weights go with them. Gives the network back. Raises
+        InputError where an edge points past the nodes, or the nodes have another number of features than the network
+        was built for.
         """
         if isinstance(features, nn.SparseFeatures):
             nodes, inputs = features.entries.targets, features.entries.sources
@@ -50,9 +60,12 @@ class NodeNetwork(torch_nn.Module):
             raise core.InputError(f"The nodes have {inputs} features; the network was built for {self.inputs}.")
         if not isinstance(edges, nn.Edges):
             checked = nn.Edges.of(edges, nodes).index
-            edges = nn.Edges(checked[:, torch.argsort(checked[1], stable=True)], nodes, nodes)
+            order = torch.argsort(checked[1], stable=True)
+            along, weight = (None if said is None else said[order] for said in (along, weight))
+            edges = nn.Edges(checked[:, order], nodes, nodes)
         self._nodes, self._made = nodes, {"edges": edges}
-        self.edges, self.entries = edges.index, None
+        self.edges, self.entries, self.along = edges.index, None, along
+        self.weight = weight if self.weighs else None
         if isinstance(features, nn.SparseFeatures):
             self._made["entries"] = features.entries
             self.features, self.entries = features.values, features.entries.index
@@ -66,10 +79,6 @@ class NodeNetwork(torch_nn.Module):
             self._made[name] = nn.Edges(index, sources, self._nodes)
         return self._made[name]
 
-    def forward(self, node: Int[Tensor, "*member batch"]) -> Float[Tensor, "*member batch out"]:
-        output = self.layers(*self._graph())
-        return torch.take_along_dim(output, node.unsqueeze(-1), dim=-2)
-
     def _graph(self) -> tuple[Features, nn.Edges]:
         """The features and the edges that are held."""
         if self.features is None or self.edges is None:
@@ -80,12 +89,20 @@ class NodeNetwork(torch_nn.Module):
         return x, self._kept("edges", self.edges, self._nodes)
 
 
+class NodeNetwork(GraphHolder):
+    """The layers, read at the nodes that are asked for: node [*member, batch] -> [*member, batch, out]."""
+
+    def forward(self, node: Int[Tensor, "*member batch"]) -> Float[Tensor, "*member batch out"]:
+        output = self.layers(*self._graph(), self.along, self.weight)
+        return torch.take_along_dim(output, node.unsqueeze(-1), dim=-2)
+
+
 class SampledNodeNetwork(NodeNetwork):
     """A NodeNetwork that in training computes only what a batch needs: its nodes, and the neighbours that are drawn
     for it (nn.sample_neighbours). In evaluation all nodes are computed from all their neighbours.
 
     A sampled graph is another for every member and step, so members train one after another; their batches cannot be
-    divided, as nodes of one batch share neighbours.
+    divided, as nodes of one batch share neighbours. What is said of edges is not used.
     """
 
     stacked: ClassVar[bool] = False
@@ -94,6 +111,16 @@ class SampledNodeNetwork(NodeNetwork):
     def __init__(self, layers: torch_nn.Module, inputs: int, counts: tuple[int, ...]) -> None:
         super().__init__(layers, inputs)
         self.counts = counts
+
+    def hold(
+        self: Holder,
+        features: Features,
+        edges: nn.Edges | Int[Tensor, "two edge"],
+        along: Float[Tensor, "edge given"] | None = None,
+        weight: Float[Tensor, " edge"] | None = None,
+    ) -> Holder:
+        """Takes a graph; see GraphHolder."""
+        return GraphHolder.hold(self, features, edges)
 
     def forward(self, node: Int[Tensor, "*member batch"]) -> Float[Tensor, "*member batch out"]:
         if not self.training:
@@ -116,15 +143,31 @@ def drop(layer: nn.Dropout | None, x: Features) -> Features:
     return result
 
 
-class NodeModel(Model):
+class Encoder(Model):
+    """A family of layers on one graph, with which networks for its nodes and for its edges are built.
+
+    sees_edges: whether features of edges enter. sees_weights: whether weights of edges do.
+    """
+
+    sees_edges: ClassVar[bool] = False
+    sees_weights: ClassVar[bool] = True
+
+    @abstractmethod
+    def encoder(self, features: int, along: int, outputs: int) -> torch_nn.Module:
+        """Layers for so many features of a node and of an edge: forward(features, edges, along, weight) gives
+        [*member, node, outputs]. weight [*some, edge] may have a member axis, and then 0 is no edge."""
+
+
+class NodeModel(Encoder):
     """A Config of a network for the nodes of one graph."""
 
     kind: ClassVar[str] = "nodes"
 
-    @abstractmethod
     def build(self, shape: core.NodeShape, outputs: int) -> NodeNetwork:
         """The network for nodes of this shape and so many outputs, which is then given a graph to hold; weights come
         from torch's generator."""
+        layers = self.encoder(shape.features, shape.edge_features, outputs)
+        return NodeNetwork(layers, shape.features, weighs=self.sees_weights)
 
 
 class ConvolutionLayers(torch_nn.Module):
@@ -142,8 +185,14 @@ class ConvolutionLayers(torch_nn.Module):
         self.drop = nn.Dropout() if dropout else None
         self.edge_drop = nn.EdgeDropout() if edge_dropout else None
 
-    def forward(self, x: Features, edges: nn.Edges) -> Float[Tensor, "*member node out"]:
-        weight = None if self.edge_drop is None else self.edge_drop(edges)
+    def forward(
+        self,
+        x: Features,
+        edges: nn.Edges,
+        along: Float[Tensor, "edge given"] | None = None,
+        weight: Float[Tensor, "*some edge"] | None = None,
+    ) -> Float[Tensor, "*member node out"]:
+        weight = weight if self.edge_drop is None else self.edge_drop(edges, weight)
         first, *others = self.convolutions
         h: Tensor = first(drop(self.drop, x), edges, weight)
         for convolution in others:
