@@ -43,6 +43,10 @@ class Picture:
 Picture.__name__ = "Image"
 
 
+class Audio:
+    dtype = "dict"
+
+
 class Array2D:
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape, self.dtype = shape, "float32"
@@ -180,6 +184,13 @@ def test_matrices_are_signals_and_lists_of_items_are_sets_where_said(make: Make)
     found = data.read({"train": source, "test": source}, reading=Reading(data="sets"))
     assert (found.kind, found.rows) == ("sets", 2 * ROWS)
     assert_array_equal(found.test, np.arange(ROWS, 2 * ROWS))
+
+
+def test_audio_is_decoded_by_the_user() -> None:
+    sounds = StandIn({"audio": [object()] * 4, "label": LABELS[:4]}, {"audio": Audio(), "label": value("int64")})
+    for source in (sounds, {"train": sounds}):
+        with pytest.raises(InputError, match=r"'audio' of the dataset is Audio.*get_all_samples"):
+            data.read(source)
 
 
 def test_signals_of_one_length_would_be_a_table(make: Make) -> None:

@@ -154,12 +154,18 @@ def test_a_table_may_name_its_images(tmp_path: Path) -> None:
     new = data.encode(found.schema, path, target=True)
     assert not new.findings  # a prediction says nothing of it
     frame = pd.read_csv(path)
-    assert data.read(frame, target="animal").kind == "table"  # names that lead nowhere from here
+    lost = data.read(frame, target="animal")  # names that lead nowhere from here
+    assert lost.kind == "table"
+    assert "'p/0.png' is neither beside the table" in next(
+        f.message for f in lost.findings if f.kind == "images-not-read"
+    )
     frame["path"] = [str(tmp_path / name) for name in frame["path"]]
     assert data.read(frame, target="animal").kind == "images"
     assert data.encode(found.schema, frame[["path"]][:3]).rows == 3
     assert data.read(path, target="animal", reading=Reading(data="table")).kind == "table"
     frame.to_parquet(tmp_path / "labels.parquet")
+    closed = data.read(tmp_path / "labels.parquet", target="animal")
+    assert "--data images" in next(f.message for f in closed.findings if f.kind == "images-not-read")
     assert data.read(tmp_path / "labels.parquet", target="animal", reading=Reading(data="images")).rows == ROWS
 
 

@@ -14,7 +14,7 @@ from tutti.data._images_folder import is_image
 from tutti.data._images_library import is_picture
 from tutti.data._images_npz import Part
 from tutti.data._reading import Reading
-from tutti.data._sources import load
+from tutti.data._sources import Frame, load
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".arrow", ".feather")  # of tables
 LOOKED_AT = 20  # cells of a column
@@ -44,6 +44,21 @@ def names_images(source: Any) -> bool:
     return any(
         cells and (isinstance(cells[0], str | Path) or is_picture(cells[0])) for cells in _head(source).values()
     )
+
+
+def unread_images(frame: Frame, folder: Path) -> list[Finding]:
+    """A warning of each column of a table that names image files, which a table does not learn from."""
+    found = []
+    for name, column in frame.columns.items():
+        given = [cell for cell in column.slice(0, LOOKED_AT).to_pylist() if cell is not None]
+        if not given or not all(isinstance(cell, str) and is_image(Path(cell)) for cell in given):
+            continue
+        there = Path(_found(given[0], folder)).is_file()
+        lost = "" if there else f"; {given[0]!r} is neither beside the table nor in the current folder"
+        fix = ' data="images" (--data images) learns from them.' if there else ""
+        message = f"The column names image files, which are not read{lost}.{fix}"
+        found.append(Finding(kind="images-not-read", where=name, message=message))
+    return found
 
 
 def part_of_table(source: Any, reading: Reading) -> tuple[str, Part, Finding]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tutti.core import Column, Finding, InputError, Kind, Role, Schema
 from tutti.data._convert import as_numbers
 from tutti.data._declared import Declared, Name, declare, several
 from tutti.data._features import category_codes, numeric_features
+from tutti.data._images_table import unread_images
 from tutti.data._kinds import FEW_ROWS, Settled, absent_rows, missing, settle
 from tutti.data._read_sample import beside, dense_table, unused_aside
 from tutti.data._readers import asked_kind, reader_for
@@ -87,6 +89,8 @@ def read(
     frame = load(source, header=reading.header, delimiter=reading.delimiter) if found is None else beside(found)
     if found is None:
         _refuse_single_column(frame)
+        if reading.data is None:
+            frame.findings += unread_images(frame, Path(source).parent if isinstance(source, str | Path) else Path())
     roles = {Role.TIME: time, Role.GROUP: group, Role.SERIES: series, Role.WEIGHT: weight}
     declared = declare(frame, target=target, roles=roles, kinds=kinds or {}, keep=keep, drop=drop)
     if found is not None:

@@ -26,6 +26,20 @@ def is_dataset(source: Any) -> bool:
     return isinstance(names, list) and isinstance(features, Mapping) and hasattr(source, "__getitem__")
 
 
+def refuse_audio(source: Any) -> None:
+    """Datasets of Audio need a decoder of the library's own: says how the user decodes them."""
+    first = next(iter(source.values())) if in_parts(source) else source
+    if not is_dataset(first):
+        return
+    name = next((n for n, kind in first.features.items() if type(kind).__name__ == "Audio"), None)
+    if name is not None:
+        raise InputError(
+            f"The column {name!r} of the dataset is Audio, which tutti does not decode.",
+            fix=f"Give ([sound.get_all_samples().data.numpy() for sound in dataset[{name!r}]], labels) with "
+            'data="signals" and rate=…, or a folder of WAV files.',
+        )
+
+
 def in_parts(source: Any) -> bool:
     """Whether this is a dict of datasets, or of frames that are called as the parts of a split are."""
     if not isinstance(source, Mapping) or not source:

@@ -13,7 +13,7 @@ from tutti.data._images_folder import is_image
 from tutti.data._images_library import MASKS, is_picture, is_torchvision
 from tutti.data._images_npz import LABELS, PIXELS, taken_apart
 from tutti.data._signals_read import SAMPLES
-from tutti.data._sources_library import PARTS, in_parts, is_dataset
+from tutti.data._sources_library import PARTS, in_parts, is_dataset, refuse_audio
 from tutti.data._texts_read import are_strings, is_free_text
 
 _OTHER = ("table", "graphs", "nodes", "series", "language", "sets")  # kinds whose readers take dicts as they are
@@ -33,6 +33,7 @@ def natural(source: Any, kind: str | None, *, classes: Collection[str] | None) -
     """
     if hasattr(source, "collect"):  # a lazy frame, which warns where it is asked for its columns
         return source
+    refuse_audio(source)
     source = _opened(source)
     if isinstance(source, tuple) and len(source) == 2:
         samples = _plain(_opened(source[0]))
