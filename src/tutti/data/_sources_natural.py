@@ -16,7 +16,7 @@ from tutti.data._signals_read import SAMPLES
 from tutti.data._sources_library import PARTS, in_parts, is_dataset, refuse_audio
 from tutti.data._texts_read import are_strings, is_free_text
 
-_OTHER = ("table", "graphs", "nodes", "series", "language", "sets")  # kinds whose readers take dicts as they are
+_OTHER = ("table", "graphs", "nodes", "edges", "series", "language", "sets")  # their readers take dicts as they are
 
 
 def natural(source: Any, kind: str | None, *, classes: Collection[str] | None) -> Any:
