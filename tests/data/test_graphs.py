@@ -112,6 +112,25 @@ def test_a_hash_is_blind_to_the_order_of_nodes() -> None:
     assert table.alike().tolist() == [0, 0, 2]
 
 
+def test_loops_repetitions_and_lonely_nodes_are_counted_once(shared_data: Path) -> None:
+    """Three loops in one graph, an edge given twice in another; a node that loops alone touch, and one by itself."""
+    ends = [[0, 1, 1, 2, 2], [1, 1, 0, 2, 2]], [[0, 1, 0, 2], [1, 0, 1, 1]]
+    source = [{"x": np.ones((3, 1)), "edge_index": np.array(each), "y": i} for i, each in enumerate(ends)]
+    source.append({"x": np.ones((1, 1)), "edge_index": np.zeros((2, 0), int), "y": 0})
+    table = data.read(source)
+    told = {f.kind: f.message for f in table.findings if f.where == "edges"}
+    assert list(told) == ["self-loops", "repeated-edges", "isolated-nodes"]
+    assert told["self-loops"].startswith("3 edges, in 1 of 3 graphs,")
+    assert told["repeated-edges"].startswith("1 edge, in 1 of 3 graphs,")
+    assert told["isolated-nodes"].startswith("2 of 7 nodes, in 2 of 3 graphs,")
+    assert _sample(table).counts.tolist() == [[3, 2], [3, 3], [1, 0]]
+    assert data.encode(table.schema, source).findings == ()
+    assert not any(f.where == "edges" for f in data.read(shared_data / "graphs" / "tu" / "MUTAG.txt").findings)
+    salt = {"smiles": ["[Na+].[Cl-]", "CC"], "y": [0.0, 1.0]}
+    molecules = data.read(salt, target="y", reading=Reading(smiles="smiles"))
+    assert not any(f.where == "edges" for f in molecules.findings)
+
+
 def _noisy(noise: float, *, parts: str = "x") -> list[dict[str, Any]]:
     """Sixty graphs; the last six are the first ones with noise, their nodes in another order."""
     rng = np.random.default_rng(0)

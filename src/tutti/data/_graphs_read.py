@@ -77,6 +77,8 @@ def _read(source: Any, reading: Reading, description: Mapping[str, Any] | None) 
         raise InputError(f"{name} holds no graph.")
     graphs, columns, more = _without_empty(graphs, columns, name, reading)
     findings += more
+    if description is None:
+        findings += _odd_edges(graphs)
     bare = bool(told["degree"]) if told else _says_nothing(graphs)
     if bare:
         graphs = [_with_degree(graph) for graph in graphs]
@@ -134,6 +136,29 @@ def _without_empty(
     message = f"{len(empty)} graphs without nodes are left out (the first is graph {min(empty)})."
     found = Finding(kind="skipped", where=name, message=message)
     return [graphs[i] for i in kept], {k: [v[i] for i in kept] for k, v in columns.items()}, [found]
+
+
+def _odd_edges(graphs: Sequence[Graph]) -> list[Finding]:
+    """Notices of what assemble leaves out (loops, repetitions), and of nodes without an edge."""
+    loops, again, alone = (np.zeros(len(graphs), np.int64) for _ in range(3))
+    for place, graph in enumerate(graphs):
+        source, target = graph.edges[:, graph.edges[0] != graph.edges[1]]
+        loops[place] = graph.edges.shape[1] - len(source)
+        again[place] = len(source) - len(np.unique(source * graph.nodes + target))
+        alone[place] = graph.nodes - len(np.union1d(source, target))
+    nodes = sum(graph.nodes for graph in graphs)
+    found = []
+    for kind, counts, what, why in (
+        ("self-loops", loops, "", "from a node to itself; left out."),
+        ("repeated-edges", again, "", "between nodes that an edge joins already; left out, with what they say."),
+        ("isolated-nodes", alone, f" of {nodes:,} nodes", "without an edge; their own features are all they have."),
+    ):
+        count, where = int(counts.sum()), int((counts > 0).sum())
+        if count:
+            what = what or (" edge" if count == 1 else " edges")
+            message = f"{count:,}{what}, in {where:,} of {len(graphs):,} graphs, {why}"
+            found.append(Finding(kind=kind, where="edges", message=message, severity="notice"))
+    return found
 
 
 def _says_nothing(graphs: Sequence[Graph]) -> bool:
