@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_used_is_named(
             ["Unknown option of model 'mlp' 'widths'"],
         ),
         (["--target", "label", "--model", '{"name": '], ["--model is not JSON"]),
-        (["--target", "label", "--optimizer", "adamm"], ["Unknown optimizer 'adamm'", "Did you mean 'Adam'?"]),
+        (["--target", "label", "--optimizer", "adamm"], ["Unknown optimizer 'adamm'", "Did you mean 'Adam'"]),
         (["--target", "label", "--schedule", "cosin"], ["Did you mean 'cosine'?"]),
         (["--target", "label", "--test-size", "1.5"], ["1.5"]),
         (["--target", "label", "--test", "data.csv", "--test-size", "0.3"], ["--test and --test-size"]),
