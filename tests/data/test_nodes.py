@@ -153,3 +153,63 @@ def test_two_graphs_join_without_an_edge_between_them(tmp_path: Path) -> None:
     assert both.node.tolist() == list(range(8))
     part = both.take(np.array([5, 0]))
     assert (len(part), part.nodes) == (2, 8)
+
+
+# catalogue: D4
+def test_columns_of_the_edges_are_their_features(tmp_path: Path) -> None:
+    edges = "source,target,years,via,note,weight\na,b,1,work,first day,2\nb,a,3,school,,4\nc,d,,work,x,0.5\n"
+    table = _table(tmp_path, edges, kinds={"note": "text"})
+    sample = _sample(table)
+    assert [c.name for c in sample.edge_columns] == ["years", "via", "weight"]
+    assert sample.shape.to_json() == {"kind": "nodes", "features": 4, "edge_features": 4, "weighed": True}
+    assert sample.along is not None
+    assert sample.weight is not None
+    said = {pair: row.tolist() for pair, row in zip(map(tuple, sample.edges.T.tolist()), sample.along, strict=True)}
+    assert said[0, 1] == said[1, 0] == [2.0, 0.5, 0.5, 3.0]  # a–b stands twice: the mean
+    assert np.isnan(said[2, 3][0])
+    assert sample.weight.tolist() == [3.0, 3.0, 0.5, 0.5]
+    (unused,) = (f for f in table.findings if f.kind == "unused-edge-columns")
+    assert unused.where == "note"
+    # Standardised by the edges of training nodes; a missing number is 0.
+    settled = _sample(table.settled(np.array([0, 1, 2])))
+    along = settled.held[2]
+    assert along is not None
+    years = sample.along[np.isin(sample.edges[1], [0, 1, 2]), 0]
+    expected = np.nan_to_num((sample.along[:, 0] - np.nanmean(years)) / (np.nanstd(years) or 1.0))
+    np.testing.assert_allclose(along[:, 0], expected, atol=1e-6)
+    # What a network does not see, by name.
+    assert settled.unseen(edges=False, weights=True) == ("years", "via")
+    assert settled.unseen(edges=False, weights=False) == ("years", "via", "weight")
+    assert settled.unseen(edges=True, weights=False) == ()
+    new = data.encode(table.settled(np.arange(4)).schema, (tmp_path / "nodes.csv", tmp_path / "edges.csv"))
+    torch.testing.assert_close(_sample(new).held[2], _sample(table.settled(np.arange(4))).held[2])
+    (tmp_path / "bare.csv").write_text("source,target\na,b\n", encoding="utf8")
+    with pytest.raises(InputError, match="lacks the column 'years', a feature of the edges"):
+        data.encode(table.schema, (tmp_path / "nodes.csv", tmp_path / "bare.csv"))
+
+
+@pytest.mark.parametrize("values", ["-1", ""])
+def test_weights_that_are_none_are_a_feature_only(tmp_path: Path, values: str) -> None:
+    sample = _sample(_table(tmp_path, f"source,target,weight\na,b,{values}\nb,c,2\nc,d,3\n"))
+    assert sample.weight is None
+    assert [c.name for c in sample.edge_columns] == ["weight"]
+
+
+# catalogue: D4
+def test_edge_attr_and_edge_weight_of_a_torch_geometric_graph() -> None:
+    Data = pytest.importorskip("torch_geometric.data").Data
+
+    ends = torch.tensor([[2, 0, 1], [0, 1, 2]])
+    told = {"edge_attr": torch.tensor([[1.0], [2.0], [3.0]]), "edge_weight": torch.tensor([0.1, 0.2, 0.3])}
+    parts = {"x": torch.rand(3, 2), "edge_index": ends, "y": torch.tensor([0.5, 1.5, 2.5]), **told}
+    table = data.read(Data(**parts))
+    sample = _sample(table)
+    assert sample.along is not None
+    torch.testing.assert_close(torch.as_tensor(sample.along), torch.tensor([[1.0, 0.1], [2.0, 0.2], [3.0, 0.3]]))
+    np.testing.assert_allclose(sample.weight, [0.1, 0.2, 0.3])  # type: ignore[arg-type]
+    assert data.read(parts).fingerprint == table.fingerprint
+    assert data.read({**parts, "edge_attr": told["edge_attr"] + 1}).fingerprint != table.fingerprint
+    with pytest.raises(InputError, match="edge_attr has shape"):
+        data.read({**parts, "edge_attr": torch.zeros(4, 1)})
+    with pytest.raises(InputError, match="The edges have 0 features; the model was fitted on 2"):
+        data.encode(table.schema, Data(x=parts["x"], edge_index=ends))

@@ -110,3 +110,27 @@ def test_cora_held_out_edges(shared_data: Path, cheap: dict[str, Any], steady: N
     np.testing.assert_array_equal(
         tutti.load("run").predict_proba((source, None, pairs)), model.predict_proba((source, None, pairs))
     )
+
+
+# catalogue: D4
+def test_nodes_that_only_the_features_of_their_edges_tell_apart(cheap: dict[str, Any], steady: None) -> None:
+    rng = np.random.default_rng(0)
+    lean = rng.normal(size=150)
+    first, second = np.nonzero(np.triu(rng.random((150, 150)) < 0.08, 1))
+    said = 2.0 * (lean[first] + lean[second]) + rng.normal(size=len(first))
+    nodes = {"x": rng.normal(size=150), "class": np.where(lean > 0, "a", "b")}
+    edges = {"source": first, "target": second, "amount": said, "weight": rng.random(len(first)) + 0.5}
+    cheap |= {"epochs": 30}
+    tutti.fit(nodes, edges=edges, target="class", out="sees", **cheap)
+    seeing = _result(Path("sees"))
+    assert seeing["details"]["plan"][1].startswith("mpnn")
+    tutti.fit(nodes, edges=edges, target="class", model="gcn", out="blind", **cheap)
+    blind = _result(Path("blind"))
+    assert seeing["best"]["cv"]["mean"] > max(0.75, blind["best"]["cv"]["mean"] + 0.1)
+    (told,) = (f for f in blind["findings"] if f["kind"] == "unseen-edge-features")
+    assert told["where"] == "amount"  # the gcn takes the weights
+    del edges["amount"]
+    tutti.fit(nodes, edges=edges, target="class", out="weighed", **cheap)
+    weighed = _result(Path("weighed"))
+    assert weighed["details"]["plan"][1].startswith("gcn")
+    assert not [f for f in weighed["findings"] if f["kind"] == "unseen-edge-features"]

@@ -16,5 +16,6 @@ weights   all parameters of one member, flat
 node      of a graph, or of a disjoint union of graphs        graph   of such a union
 edge      from a source node to a target node                 looped  edges with one loop at each node
 source, target   nodes at an edge's two ends                  entry   of a sparse matrix
+pair      two nodes of a graph, joined or not                 kept      of what was given, what stays
 head      of attention                 lead      any leading axes: each is one more copy of a graph
 """

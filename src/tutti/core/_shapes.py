@@ -109,26 +109,31 @@ class GraphShape(Shape):
 
 @dataclass(frozen=True, kw_only=True)
 class NodeShape(Shape):
-    """Of one graph whose nodes are the samples: features of a node, and of an edge."""
+    """Of one graph whose nodes are the samples: features of a node, and of an edge.
+
+    weighed: whether one of the latter says how much the edge counts.
+    """
 
     kind: ClassVar[str] = "nodes"
 
     features: int
     edge_features: int = 0
+    weighed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeShape(Shape):
     """Of pairs of nodes of one graph: features of a node, of an edge that passes messages, and of a pair itself.
 
-    directed: whether the two ends of a pair play different parts; else (u, v) is (v, u). links: whether the question
-    is if a pair is an edge.
+    weighed: as NodeShape's. directed: whether the two ends of a pair play different parts; else (u, v) is (v, u).
+    links: whether the question is if a pair is an edge.
     """
 
     kind: ClassVar[str] = "edges"
 
     features: int
     edge_features: int = 0
+    weighed: bool = False
     own: int = 0
     directed: bool = False
     links: bool = False

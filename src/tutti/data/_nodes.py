@@ -101,7 +101,8 @@ class Nodes(Sample):
     @property
     def shape(self) -> NodeShape:
         width = self.entries.width if self.entries is not None else self._table.shape[1]
-        return NodeShape(features=width, edge_features=0 if self.along is None else self.along.shape[1])
+        edge_features = 0 if self.along is None else self.along.shape[1]
+        return NodeShape(features=width, edge_features=edge_features, weighed=self.weight is not None)
 
     def inputs(self) -> tuple[Tensor | Rows, ...]:
         """The node of each row."""
@@ -146,6 +147,12 @@ class Nodes(Sample):
         index = torch.from_numpy(np.stack([self.entries.indices.astype(np.int64), self.entries.node]))
         entries = Edges(index, self.entries.width, self.nodes)
         return SparseFeatures(torch.from_numpy(self._shares()), entries), edges, along, weight
+
+    def unseen(self, *, edges: bool, weights: bool) -> tuple[str, ...]:
+        """What is said of edges and does not enter a network that sees their features, or their weights, or not."""
+        if edges:
+            return ()
+        return tuple(c.name for c in self.edge_columns if not (weights and c.name == self.weighed))
 
     def equip(self, network: torch_nn.Module) -> None:
         """Gives the graph to a network that can hold one."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from tutti.core import Finding, InputError, InputTypeError, Kind
+from tutti.core import Column, Finding, InputError, InputTypeError, Kind
 from tutti.data._edge_lists import EdgeList, carried, tidy_edges
 from tutti.data._graph_columns import Features, described_features, settled_features, wishes_of
 from tutti.data._nodes import Entries, Nodes
@@ -167,20 +167,27 @@ def _words(label: np.ndarray) -> list[Any]:
 
 
 def _said(arrays: Mapping[str, np.ndarray], edges: int, name: str) -> tuple[Features, np.ndarray | None]:
-    """Features (edge_attr) and weights (edge_weight) of edges; weights alone are their one feature too."""
-    weight, table = arrays.get("edge_weight"), arrays.get("edge_attr")
-    weight = None if weight is None else weight.reshape(-1).astype(np.float32)
-    if table is None:
-        table = np.zeros((edges, 0)) if weight is None else weight
-    table = table[:, None] if table.ndim == 1 else table
-    for what, values in (("features", table), ("weights", weight)):
-        if values is not None and len(values) != edges:
-            raise InputError(f"{name} has {edges} edges, and {what} of {len(values)}.", fix="Give one for each edge.")
-    if table.ndim != 2 or table.dtype.kind not in "fiub":
-        raise InputError(f"edge_attr has shape {table.shape}, type {table.dtype}.", fix="Expected [edge, feature].")
-    if weight is not None and not (np.isfinite(weight) & (weight >= 0)).all():
-        raise InputError("A weight in edge_weight is negative, or no number.", fix="Give them as edge_attr.")
-    return Features(columns=(), table=table.astype(np.float32), aside={}), weight
+    """Features of edges, edge_attr, and behind them the weights, edge_weight; and these alone."""
+    weight, tables = arrays.get("edge_weight"), []
+    columns: list[Column] = []
+    for part in ("edge_attr", "edge_weight"):
+        table = arrays.get(part)
+        if table is None:
+            continue
+        table = table[:, None] if table.ndim == 1 else table
+        if table.ndim != 2 or table.dtype.kind not in "fiub" or len(table) != edges:
+            raise InputError(
+                f"{part} has shape {table.shape}, type {table.dtype}; {name} has {edges} edges.",
+                fix="Expected numbers [edge, feature].",
+            )
+        tables.append(table.astype(np.float32))
+        columns.append(Column(name=part, kind=Kind.NUMBER, features=(part,)))
+    if weight is not None:
+        weight = weight.reshape(-1).astype(np.float32)
+        if len(weight) != edges or not (np.isfinite(weight) & (weight >= 0)).all():
+            raise InputError("edge_weight is no number of at least 0 for each edge.", fix="Give it as edge_attr.")
+    every = np.concatenate([np.zeros((edges, 0), np.float32), *tables], axis=1)
+    return Features(columns=tuple(columns), table=every, aside={}), weight
 
 
 def _with_said(

@@ -48,6 +48,7 @@ class Pairs(Sample):
         return EdgeShape(
             features=graph.features,
             edge_features=graph.edge_features,
+            weighed=graph.weighed,
             own=self.own.shape[1],
             directed=self.directed,
             links=self.links,
@@ -88,6 +89,10 @@ class Pairs(Sample):
             return {}
         kept, every = (pair_keys(g.edges, g.nodes) for g in (self.graph_of(rows), self.graph))
         return {"present": torch.from_numpy(np.isin(every, kept).astype(np.float32))}
+
+    def unseen(self, *, edges: bool, weights: bool) -> tuple[str, ...]:
+        """See Nodes.unseen: of the edges along which messages pass."""
+        return self.graph.unseen(edges=edges, weights=weights)
 
     def equip(self, network: torch_nn.Module) -> None:
         """Gives the graph to a network that can hold one."""

@@ -48,6 +48,11 @@ class Sample(ABC):
         Shape, inputs and to_json are asked for after it."""
         return self
 
+    def unseen(self, *, edges: bool, weights: bool) -> tuple[str, ...]:
+        """What was read of the edges of one graph and does not enter a network that sees (or does not see) their
+        features, and their weights."""
+        return ()
+
     def equip(self, network: nn.Module) -> None:
         """Gives a network what all samples share and no weight holds (the edges of one large graph)."""
         return None

@@ -1,4 +1,4 @@
-"""What an expert tries before a network on one graph: its features without edges, and its edges without features."""
+"""What an expert tries before a network on one graph: its nodes without edges, and its edges without nodes."""
 
 # mypy: disable-error-code="no-untyped-call"
 
@@ -11,20 +11,40 @@ import numpy as np
 from tutti.core import Splits
 from tutti.data import Nodes
 from tutti.evaluation._inputs import Inputs
-from tutti.evaluation._learners import Linear, Model, Setting
+from tutti.evaluation._learners import Linear, Model, Setting, Trees
 from tutti.evaluation._problem import Problem
 
 ROUNDS = 50  # of propagation
 
 
 def inputs(sample: Nodes, splits: Splits) -> Inputs:
-    """Nodes' own features for a linear model and an MLP; label propagation along the edges."""
+    """Nodes' own features for a linear model and an MLP; label propagation along the edges.
+
+    Where edges have features, these too for a linear model and boosted trees: of all edges that arrive at a node
+    their sum and their mean, and how many there are.
+    """
     numbers = sample.features()[sample.node]
+    if sample.along is not None:
+        numbers = np.concatenate([numbers, _of_edges(sample)[sample.node]], axis=1)
+        return Inputs(
+            numbers=numbers,
+            codes=np.zeros((len(numbers), 0), np.int32),
+            learners=(partial(Propagation, sample), Linear, Trees),
+        )
     return Inputs(
         numbers=numbers,
         codes=np.zeros((len(numbers), 0), np.int32),
         learners=(partial(Propagation, sample), Linear, Perceptron),
     )
+
+
+def _of_edges(sample: Nodes) -> np.ndarray:
+    """For each node sum and mean of what is said of its edges, and their number; missing values count as 0."""
+    assert sample.along is not None
+    total = np.zeros((sample.nodes, sample.along.shape[1]))
+    np.add.at(total, sample.edges[1], np.nan_to_num(sample.along))
+    degree = sample.degree[:, None]
+    return np.concatenate([total, total / np.maximum(degree, 1), degree], axis=1).astype(np.float32)
 
 
 class Propagation:

@@ -46,9 +46,10 @@ def fit(
     time, group, series, gap, weight: column names that declare the splits; see tutti.data.declare_splits.
     kinds: {column: kind} where the reader guesses wrong. keep, drop: columns to use in spite of a leak, or not at
         all. header (True), delimiter: how to read text.
-    data: "table", "images", "signals", "text", "graphs", "nodes", "sets" or "series", where the guess is wrong; text,
-        set, smiles: the column that holds texts, names sets, holds molecules; edges: of the graph whose nodes the
-        source lists; masks: what to segment in images; target_from: a pattern of file names,
+    data: "table", "images", "signals", "text", "graphs", "nodes", "edges", "sets" or "series", where the guess is
+        wrong; text, set, smiles: the column that holds texts, names sets, holds molecules; edges: of the graph whose
+        nodes the source lists (a target that is a column of these makes them the samples); links: whether two of its
+        nodes are joined; masks: what to segment in images; target_from: a pattern of file names,
         "{label}_{speaker}_*.wav"; forecast, horizon, window: of a time series; generate: a language model;
         vocabulary, unit, size, length, rate, skip: see tutti.data.Reading.
     task: "regression", "binary", "multiclass" or "multilabel". metric: what selects and is quoted first.

@@ -81,6 +81,7 @@ class Training:
                 network = self.network.build()
             refuse_unused(options.setting or {}, network, declared.task, self.network.description)
             self.recipe = without_unused(self.recipe, network)
+        self.unseen = _unseen(declared, self.network)
         self.rules: dict[str, Rule] = options.rules()
         self.schedule: Schedule = options.schedule_config() or self._usual_schedule()
         self.threads = max(1, min(torch.get_num_threads(), 8))  # fewer in a worker of a parallel search
@@ -202,7 +203,7 @@ class Training:
             f"{self.network.description}, {self.network.weights:,} weights each; {', '.join(names)}, batch "
             f"{plan.batch_size}, up to {plan.horizon:,} steps ({_passes(epochs)}), {plan.executor}{_ways(plan)}",
         ]
-        lines += [notice.message for notice in choice.notices]
+        lines += [notice.message for notice in (*self.unseen, *choice.notices)]
         if choice.seconds:
             lines.append(f"Expected to take about {choice.seconds:.0f} s")
         return tuple(lines)
@@ -255,7 +256,7 @@ class Training:
             folds=choice.trial.folds,
             refitted=refitted,
             lines=self.lines(choice),
-            notices=choice.notices,
+            notices=(*self.unseen, *choice.notices),
             rows=rows,
             out_of_fold=out_of_fold,
         )
@@ -308,6 +309,19 @@ _SHARED: dict[Across, str] = {
     "sharded": ", every batch divided over the processes",
     "fully_sharded": ", every batch and the weights divided over the processes",
 }
+
+
+def _unseen(declared: Declared, network: Network) -> tuple[Finding, ...]:
+    """What was read of a graph's edges and the network has no place for."""
+    sample, config = declared.table.sample, network.config
+    if sample is None or config is None:
+        return ()
+    sees = {"edges": getattr(config, "sees_edges", True), "weights": getattr(config, "sees_weights", True)}
+    names = ", ".join(sample.unseen(**sees))
+    if not names:
+        return ()
+    message = f"The {config.name} does not see these features of the edges: {names}. The mpnn does (--model mpnn)."
+    return (Finding(kind="unseen-edge-features", where=names, message=message, severity="notice"),)
 
 
 def _passes(epochs: float) -> str:
