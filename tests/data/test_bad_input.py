@@ -1,6 +1,7 @@
 """Bad files and bad new data: one clear error or notice each, nothing lost."""
 
 import gzip
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,49 @@ def test_a_schema_survives_its_json(fitted: Table) -> None:
 def test_a_truncated_gzip_file_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, gzip.compress(GOOD.encode() * 50)[:-20], "data.csv.gz")
     with pytest.raises(InputError, match="cannot be read"):
+        read(path, target="label")
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zip"])
+def test_whatever_pandas_packs_by_its_name_is_read(tmp_path: Path, suffix: str) -> None:
+    plain = read(written(tmp_path, GOOD), target="label")
+    path = tmp_path / f"packed.csv.{suffix}"
+    pd.read_csv(tmp_path / "data.csv").to_csv(path, index=False)
+    assert read(path, target="label").fingerprint == plain.fingerprint
+
+
+def test_archives_of_anything_but_one_table_are_named(tmp_path: Path) -> None:
+    def packed(*names: str) -> Path:
+        with zipfile.ZipFile(tmp_path / "packed.zip", "w") as file:
+            for name in names:
+                file.writestr(name, GOOD)
+        return tmp_path / "packed.zip"
+
+    assert read(packed("a.csv", "__MACOSX/._a.csv"), target="label").rows == 30
+    for names, message in [
+        (("a.csv", "b.csv"), r"ZIP archive of 2 files \('a.csv', 'b.csv'\).*Unpack it"),
+        (("a.csv", "x.npy"), "ZIP archive of 2 files"),
+        (("[Content_Types].xml", "xl/workbook.xml"), "office program.*Save the sheet as CSV"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            read(packed(*names), target="label")
+    with pytest.raises(InputError, match="compressed by Zstandard"):
+        read(written(tmp_path, b"\x28\xb5\x2f\xfd rest", "a.csv.zst"), target="label")
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zip"])
+def test_damaged_archives_are_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"packed.csv.{suffix}"
+    pd.DataFrame({"a": np.arange(5000), "label": np.arange(5000) % 3}).to_csv(path, index=False)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"packed\.csv"):
+        read(path, target="label")
+    middle = len(whole) // 2
+    path.write_bytes(
+        whole[:middle] + bytes(255 - byte for byte in whole[middle : middle + 40]) + whole[middle + 40 :]
+    )
+    with pytest.raises(InputError, match=r"packed\.csv"):
         read(path, target="label")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from tutti.core import Finding, InputError
-from tutti.data._bytes import for_arrow, open_plain
+from tutti.data._bytes import for_arrow, names_in_zip, open_plain
 from tutti.data._text import Header, read_text
 
 _FEATURES, _TARGETS = ("X", "x", "data", "features"), ("y", "Y", "target", "targets", "labels")
@@ -39,6 +39,7 @@ def read_file(path: Path, *, header: Header, delimiter: str | None) -> Content:
         if head[:6] == b"ARROW1" or path.suffix.lower() in (".arrow", ".arrows", ".feather", ".ipc"):
             return _arrow(path)
         if head[:4] == b"PK\x03\x04":
+            _refuse_other_archives(path)
             return _npz(path)
         if head[:6] == b"\x93NUMPY":
             return _matrix(_load(path)[""], path)
@@ -78,7 +79,7 @@ def _arrow(path: Path) -> Content:
 def _load(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an NPZ archive by name; that of an NPY file as ""."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             loaded = np.load(file, allow_pickle=False)
             return {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     except (
@@ -89,12 +90,28 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         MemoryError,
         OverflowError,
         zipfile.BadZipFile,
+        OSError,
         zlib.error,
     ) as e:
         raise InputError(
             f"{path.name} is no archive of plain arrays: {e}.",
             fix="Save spreadsheets as CSV; save arrays of numbers or text, not of objects.",
         ) from e
+
+
+def _refuse_other_archives(path: Path) -> None:
+    """A ZIP that holds more than arrays, or one in itself: which file is meant cannot be guessed."""
+    names = names_in_zip(path)
+    if all(name.endswith(".npy") for name in names):
+        return
+    if "[Content_Types].xml" in names:
+        raise InputError(f"{path.name} is a document of an office program.", fix="Save the sheet as CSV.")
+    shown = ", ".join(map(repr, names[:5])) + (", …" if len(names) > 5 else "")
+    files = "1 file" if len(names) == 1 else f"{len(names)} files"
+    raise InputError(
+        f"{path.name} is a ZIP archive of {files} ({shown}); one table was expected.",
+        fix="Unpack it, and name the file.",
+    )
 
 
 def _npz(path: Path) -> Content:

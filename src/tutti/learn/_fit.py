@@ -98,7 +98,7 @@ def _lead(source: Any, chosen: Options, watcher: Observer, clock: Clock, ranks: 
 def _name(source: str) -> str:
     """What a run is called after its source: a file's name without its endings."""
     path = Path(source)
-    return Path(path.stem).stem if path.suffix == ".gz" else path.stem
+    return Path(path.stem).stem if path.suffix in (".gz", ".bz2", ".xz", ".zip") else path.stem
 
 
 @dataclass(frozen=True, kw_only=True)
