@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import threading
 from enum import StrEnum
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from tutti.core import Finding, InputError
-from tutti.runs import Run
+from tutti.runs import Run, write_atomic
 
 
 @pytest.fixture
@@ -194,3 +196,25 @@ def test_writing_breaks_the_seal_and_sealing_again_mends_it(run: Run) -> None:
     again.write_json("result.json", {})
     again.seal()
     assert Run.open(run.folder).status == "finished"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_what_is_no_file_is_written_to_and_stays_what_it_is(tmp_path: Path) -> None:
+    pipe, got = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    write_atomic(pipe, b"lines\n")
+    reader.join()
+    assert got == [b"lines\n"]
+    assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right on Windows")
+def test_a_link_stays_one_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "far")
+    for data in (b"new", b"again"):
+        write_atomic(tmp_path / "link", data)
+        assert (tmp_path / "far").read_bytes() == data
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["far", "link"]

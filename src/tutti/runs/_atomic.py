@@ -14,9 +14,18 @@ TEMPORARY = ".tmp"  # how our half-written files and folders end; they are never
 def write_atomic(path: Path, data: bytes) -> None:
     """Writes `data` beside `path` under a temporary name, syncs it to disk, and renames it to `path`.
 
+    A link stays one: what it leads to is written. A device, pipe or socket is no file that could be replaced; it is
+    written to, in one go.
+
     When writing fails (no space, no permission), `path` is what it was, the temporary file is gone, and
     InputError names the path.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        with disk_errors(path), path.open("wb") as file:
+            file.write(data)
+        return
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
     half = path.parent / f".{path.name}.{os.getpid()}{TEMPORARY}"
     with disk_errors(path):
         try:
