@@ -149,8 +149,13 @@ def test_a_folder_that_lacks_a_file_is_refused(command: Command, run: Path) -> N
     assert_refused(command("predict", "run", "wine.csv"), "model.safetensors", "missing")
 
 
-def test_a_folder_without_its_seal_still_tells_damage(command: Command, run: Path) -> None:
+def test_a_folder_that_lacks_its_manifest_is_refused(command: Command, run: Path) -> None:
     (run / "manifest.json").unlink()
+    assert_refused(command("predict", "run", "wine.csv"), "manifest.json", "missing from this run")
+
+
+def test_a_folder_without_its_seal_still_tells_damage(command: Command, run: Path) -> None:
+    Run.open(run).set_status("interrupted")
     for name in ("model.safetensors", "model.json", "schema.json", "config.json"):
         whole = (run / name).read_bytes()
         (run / name).write_bytes(whole[: len(whole) // 2])
@@ -160,7 +165,7 @@ def test_a_folder_without_its_seal_still_tells_damage(command: Command, run: Pat
 
 
 def test_weights_of_another_network_are_refused(command: Command, run: Path) -> None:
-    (run / "manifest.json").unlink()
+    Run.open(run).set_status("interrupted")
     described = json.loads((run / "model.json").read_text("utf8"))
     described["model"]["hidden"] = [3]
     (run / "model.json").write_text(json.dumps(described), "utf8")

@@ -265,6 +265,7 @@ def test_a_run_killed_while_its_last_files_were_written_goes_on(
 ) -> None:
     """Its status said finished, and it had no manifest yet: found by killing, see test_killed.py."""
     shutil.copytree("whole", "run")
+    Path("run", ".unsealed").touch()
     Path("run", "manifest.json").unlink()
     resume("run")
     assert Run.open("run").sealed

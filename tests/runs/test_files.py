@@ -198,6 +198,18 @@ def test_writing_breaks_the_seal_and_sealing_again_mends_it(run: Run) -> None:
     assert Run.open(run.folder).status == "finished"
 
 
+def test_a_finished_run_without_its_manifest_was_tampered_with_unless_it_was_killed(run: Run) -> None:
+    run.set_status("finished")
+    assert Run.open(run.folder).status == "finished"  # killed here, before it was sealed
+    run.seal()
+    (run.folder / "manifest.json").unlink()
+    with pytest.raises(InputError, match=r"manifest\.json is missing from this run.*Restore it"):
+        Run.open(run.folder)
+    run.seal("interrupted")
+    (run.folder / "manifest.json").unlink()
+    assert Run.open(run.folder).status == "interrupted"
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_what_is_no_file_is_written_to_and_stays_what_it_is(tmp_path: Path) -> None:
     pipe, got = tmp_path / "pipe", []

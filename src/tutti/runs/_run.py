@@ -29,7 +29,10 @@ FORMAT = 1
 RunStatus = Literal["running", "interrupted", "failed", "finished"]
 
 HEAD, MANIFEST, LOG = "run.json", "manifest.json", "log.jsonl"
+UNSEALED = ".unsealed"  # a mark, there while a run may be written to: without it, a finished run has its manifest
 PAGE = "report.html"  # made from the other files, and made anew by later versions: no seal is on it
+
+_RESTORE = "Restore it, or run again."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,35 +191,41 @@ class Run:
             raise ValueError(f"status {status!r} is none of {get_args(RunStatus)}")
         self.set_status(status)
         self._sweep()
-        files = sorted(p for p in self.folder.iterdir() if p.is_file() and p.name not in (LOG, MANIFEST, PAGE))
+        outside = (LOG, MANIFEST, PAGE, UNSEALED)
+        files = sorted(p for p in self.folder.iterdir() if p.is_file() and p.name not in outside)
         entries = {p.name: {"bytes": p.stat().st_size, "sha256": _digest(p)} for p in files}
         write_atomic(self.folder / MANIFEST, encode({"files": entries}) + b"\n")
+        with suppress(OSError):
+            (self.folder / UNSEALED).unlink()
         if status == "finished":
             shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
 
     def verify(self) -> None:
-        """Checks each file that the manifest names; does nothing where the run is not sealed."""
+        """Checks each file that the manifest names. A run without one passes while it is being written, was stopped
+        or killed; not where it is finished."""
         if not self.sealed:
+            if self.status == "finished" and not (self.folder / UNSEALED).exists():
+                raise InputError(f"{self.folder / MANIFEST} is missing from this run.", fix=_RESTORE)
             return
         manifest = self.read_json(MANIFEST)
         try:
             entries = {_plain_name(name): (e["bytes"], e["sha256"]) for name, e in manifest["files"].items()}
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise InputError(f"{self.folder / MANIFEST} is damaged.", fix="Restore it, or run again.") from error
+            raise InputError(f"{self.folder / MANIFEST} is damaged.", fix=_RESTORE) from error
         entries.pop(PAGE, None)
         for name, (size, digest) in entries.items():
             path = self.folder / name
             if not path.is_file():
-                raise InputError(f"{path} is missing from this run.", fix="Restore it, or run again.")
+                raise InputError(f"{path} is missing from this run.", fix=_RESTORE)
             if path.stat().st_size != size or _digest(path) != digest:
-                raise InputError(f"{path} was changed after the run was sealed.", fix="Restore it, or run again.")
+                raise InputError(f"{path} was changed after the run was sealed.", fix=_RESTORE)
 
     def _read_head(self) -> dict[str, Any]:
         if not self.folder.is_dir() or not self.has(HEAD):
             raise _no_run(self.folder)
         head = self.read_json(HEAD)
         if not isinstance(head, dict) or not isinstance(head.get("format"), int):
-            raise InputError(f"{self.folder / HEAD} is damaged.", fix="Restore it, or run again.")
+            raise InputError(f"{self.folder / HEAD} is damaged.", fix=_RESTORE)
         if head["format"] > FORMAT:
             raise InputError(
                 f"{self.folder} was written by tutti {head.get('tutti', '?')} in format {head['format']}; "
@@ -224,7 +233,7 @@ class Run:
                 fix="Update tutti: pip install --upgrade tutti.",
             )
         if head.get("status") not in get_args(RunStatus) or not {"created", "tutti"} <= head.keys():
-            raise InputError(f"{self.folder / HEAD} is damaged.", fix="Restore it, or run again.")
+            raise InputError(f"{self.folder / HEAD} is damaged.", fix=_RESTORE)
         return head
 
     def _write(self, file: str, data: bytes) -> None:
@@ -234,6 +243,7 @@ class Run:
     def _unseal(self) -> None:
         """Before anything changes, so that a kill in between cannot look like tampering."""
         with disk_errors(self.folder):
+            (self.folder / UNSEALED).touch()
             (self.folder / MANIFEST).unlink(missing_ok=True)
 
     def _read(self, file: str) -> bytes:
