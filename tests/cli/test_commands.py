@@ -253,6 +253,26 @@ def test_a_full_disk_is_told_as_such(tutti, fitted, monkeypatch):
     assert err.startswith("Error: No space left on device: runs/x/model.safetensors")
 
 
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no full device here")
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_full_disk_behind_standard_output_is_told_as_such(lines):
+    """The first lines wait in a buffer, and meet the disk when the process ends."""
+    code = (
+        "import sys; from pathlib import Path; from tutti import learn\n"
+        "class Model:\n"
+        "    def write_predictions(self, source, path):\n"
+        f"        Path(path).write_text('prediction\\n' * {lines})\n"
+        "learn.load = lambda *_, **__: Model()\n"
+        "sys.argv = ['tutti', 'predict', 'run', 'new.csv']; from tutti.cli import main; main()"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == "Error: No space left on device.\nFix: check where the output goes, and the free space.\n"
+
+
 def test_our_fault_is_short_keeps_the_traceback_and_exits_with_1(tutti, fitted, monkeypatch, tmp_path):
     def fit(source, **_):
         raise ZeroDivisionError("division by zero")

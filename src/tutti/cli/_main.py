@@ -33,7 +33,10 @@ def main() -> None:
     from tutti.cli._app import app
 
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # a full disk is told by us, not by the interpreter as it ends
     except Exception as error:
         sys.exit(_explain(error))
     finally:
@@ -80,12 +83,24 @@ def _mistake(error: Exception) -> list[str] | None:
 
         if isinstance(error, InputError):
             return [f"Error: {error.problem}"] + ([f"Fix: {error.fix}"] if error.fix else [])
-    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE and error.filename is not None:
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        if error.filename is None:  # while something open was written: what we print, above all
+            _forget_what_waits()
+            return [f"Error: {error.strerror}.", "Fix: check where the output goes, and the free space."]
         return [
             f"Error: {error.strerror}: {error.filename}",
             "Fix: check the path, its permissions and the free space.",
         ]
     return None
+
+
+def _forget_what_waits() -> None:
+    """What could not be printed is not tried again as the interpreter ends, which would be told as a fault."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _keep(error: Exception) -> str:
