@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import tutti
+from tutti import models
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -129,8 +130,22 @@ def test_nodes_that_only_the_features_of_their_edges_tell_apart(cheap: dict[str,
     assert seeing["best"]["cv"]["mean"] > max(0.75, blind["best"]["cv"]["mean"] + 0.1)
     (told,) = (f for f in blind["findings"] if f["kind"] == "unseen-edge-features")
     assert told["where"] == "amount"  # the gcn takes the weights
+    drawn = tutti.fit(nodes, edges=edges, target="class", model=models.SAGE(sampled=(3, 3)), out="drawn", **cheap)
+    assert [f["where"] for f in drawn.result["findings"] if f["kind"] == "unseen-edge-features"] == ["amount, weight"]
     del edges["amount"]
     tutti.fit(nodes, edges=edges, target="class", out="weighed", **cheap)
     weighed = _result(Path("weighed"))
     assert weighed["details"]["plan"][1].startswith("gcn")
     assert not [f for f in weighed["findings"] if f["kind"] == "unseen-edge-features"]
+
+
+# catalogue: T7
+def test_nothing_is_told_of_a_graph_whose_edges_are_drawn_at_random(cheap: dict[str, Any], steady: None) -> None:
+    """Whatever were known of the edges that judge would show here: no pair is likelier than another."""
+    rng = np.random.default_rng(0)
+    edges = np.stack(np.nonzero(np.triu(rng.random((200, 200)) < 0.05, 1)))
+    graph = {"x": rng.normal(size=(200, 4)), "edges": edges}
+    tutti.fit(graph, links=True, out="run", **{**cheap, "epochs": 60})
+    result = _result(Path("run"))
+    assert result["test"]["low"] < 0.5 < result["test"]["high"]
+    assert result["best"]["cv"]["mean"] < 0.56

@@ -314,10 +314,12 @@ _SHARED: dict[Across, str] = {
 def _unseen(declared: Declared, network: Network) -> tuple[Finding, ...]:
     """What was read of a graph's edges and the network has no place for."""
     sample, config = declared.table.sample, network.config
-    if sample is None or config is None:
+    if sample is None or config is None or not sample.unseen(edges=False, weights=False):
         return ()
-    sees = {"edges": getattr(config, "sees_edges", True), "weights": getattr(config, "sees_weights", True)}
-    names = ", ".join(sample.unseen(**sees))
+    with torch.random.fork_rng(devices=[]):
+        built = network.build()
+    weighs = bool(getattr(built, "weighs", False))
+    names = ", ".join(sample.unseen(edges=getattr(config, "sees_edges", False), weights=weighs))
     if not names:
         return ()
     message = f"The {config.name} does not see these features of the edges: {names}. The mpnn does (--model mpnn)."

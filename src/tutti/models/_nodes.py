@@ -109,7 +109,7 @@ class SampledNodeNetwork(NodeNetwork):
     batch_statistics: ClassVar[bool] = True
 
     def __init__(self, layers: torch_nn.Module, inputs: int, counts: tuple[int, ...]) -> None:
-        super().__init__(layers, inputs)
+        super().__init__(layers, inputs, weighs=False)
         self.counts = counts
 
     def hold(
