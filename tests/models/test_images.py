@@ -152,3 +152,23 @@ def test_patches_are_the_image_rearranged() -> None:  # catalogue: D11
 def test_what_does_not_fit_is_refused_with_what_does(make: Any, why: str) -> None:
     with pytest.raises(InputError, match=why):
         make()
+
+
+def test_augmentations_are_chosen_by_name() -> None:
+    """What is left out is not there: an image that may only be erased keeps its other pixels."""
+    config: Any = core.configure(
+        "model", models.MODELS["images"], {"name": "resnet", "augmentations": ["erase", "shift"]}
+    )
+    layers = config.build(GREY, 10).body[:3]
+    assert [type(layer).__name__ for layer in layers] == ["RandomShift", "RandomErase", "ChannelsLast"]
+    assert config.to_json()["augmentations"] == ["erase", "shift"]
+    (erase,) = models.LeNet(augmented=True, augmentations=("erase",)).augmentation()
+    erase.augment.fill_(1.0)
+    x = torch.rand(64, 1, 28, 28) + 1
+    with core.random_keys(torch.tensor(5, dtype=torch.int32)):
+        y = erase.train()(x)
+    assert ((y == x) | (y == 0)).all()
+    assert (y == 0).any()
+    for model in (models.ResNet, models.ViT, models.SmallCNN, models.LeNet):
+        with pytest.raises(InputError, match=r"augmentation 'shfit'.*shift"):
+            model(augmentations=("shfit",))

@@ -1,6 +1,7 @@
 """What all networks for whole images share: the front, augmentation, and the way to the outputs."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +12,15 @@ from torch import nn as torch_nn
 
 from tutti import core, nn
 from tutti.models._model import Model
+from tutti.models._table import check_choice
+
+AUGMENTATIONS: dict[str, Callable[[], torch_nn.Module]] = {
+    "turn": nn.RandomTurn,
+    "shift": nn.RandomShift,
+    "flip": nn.RandomFlip,
+    "erase": nn.RandomErase,
+    "mixup": nn.Mixup,
+}
 
 
 class ImageNetwork(torch_nn.Module):
@@ -42,13 +52,18 @@ class ChannelsLast(torch_nn.Module):
 class ImageModel(Model):
     """Base of the Configs of networks for images.
 
-    augmented: whether there are layers that shift, turn, mirror, erase and mix training images. How far they go is
-    the setting's `augment`, `flip` and `mixup`, all 0 where nothing is said.
+    augmented: whether there are layers that turn (and zoom), shift, mirror, erase and mix training images. How far
+    they go is the setting's `augment` (turn, shift and erase), `flip` and `mixup`, all 0 where nothing is said.
+    augmentations: which of these layers, by name; always in the order of AUGMENTATIONS.
     """
 
     kind: ClassVar[str] = "images"
 
     augmented: bool = True
+    augmentations: tuple[str, ...] = tuple(AUGMENTATIONS)
+
+    def __post_init__(self) -> None:
+        check_choice("augmentation", self.augmentations, tuple(AUGMENTATIONS))
 
     @abstractmethod
     def build(self, shape: core.ImageShape, outputs: int) -> ImageNetwork:
@@ -58,7 +73,7 @@ class ImageModel(Model):
         """The layers at the head of the body."""
         if not self.augmented:
             return []
-        return [nn.RandomTurn(), nn.RandomShift(), nn.RandomFlip(), nn.RandomErase(), nn.Mixup()]
+        return [layer() for name, layer in AUGMENTATIONS.items() if name in self.augmentations]
 
 
 def check_size(shape: core.ImageShape, least: int, name: str) -> None:

@@ -50,6 +50,7 @@ class ResNet(ImageModel):
     stem: str = "auto"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.depth not in STAGES:
             raise core.InputError(
                 f"A ResNet of depth {self.depth}.", fix=f"Take one of {', '.join(map(str, sorted(STAGES)))}."

@@ -63,6 +63,7 @@ class LeNet(ImageModel):
     pooling: str = "average"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.pooling not in ("average", "max"):
             raise core.unknown("pooling", self.pooling, ("average", "max"))
         nn.activation(self.activation)

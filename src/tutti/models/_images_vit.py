@@ -53,6 +53,7 @@ class ViT(ImageModel):
     heads: int = 4
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.patch < 0 or min(self.width, self.depth, self.heads) < 1:
             raise core.InputError(
                 f"patch={self.patch}, width={self.width}, depth={self.depth}, heads={self.heads}.",
