@@ -138,14 +138,13 @@ def _after(result: Result) -> Iterator[tuple[str, str]]:
 
 
 def _use(result: Result, run: str) -> str:
-    """The command, or where none does it the lines of Python, that put the model to use on data of the same sort."""
+    """The command that puts the model to use on data of the same sort."""
     data, task = result.get("data", {}), str(result.get("task", ""))
     kind, ending = str(data.get("kind", "table")), _ending(str(data.get("source") or ""))
     if task == "language":
         return f"tutti sample {run}"
-    python = f"in Python: tutti.load({str(result['run'])!r}).predict"
-    if kind in ("nodes", "edges") and ending != ".npz":  # two files, and the command takes one
-        return f'{python}(("NEW_NODES.csv", "NEW_EDGES.csv"))'
+    if kind in ("nodes", "edges") and ending != ".npz":
+        return f"tutti predict {run} NEW_NODES.csv --edges NEW_EDGES.csv -o predictions.csv"
     new = f"NEW{ending}" if ending else _NEW.get(kind, "NEW.csv")
     return f"tutti predict {run} {new} -o {'masks.tif' if task == 'segmentation' else 'predictions.csv'}"
 
