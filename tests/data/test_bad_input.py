@@ -40,6 +40,9 @@ def written(folder: Path, content: str | bytes, name: str = "data.csv") -> Path:
         ('a,b\n"1,2\n3,4\n', "data.csv"),
         ('{"a": 1}\n{"a": \n', "no JSON: line 2"),
         ('[{"a": 1}, 3]', "row 2 is a int"),
+        ("a,b\n" + "1,2\n" * 8 + '"1,2\n' + "3,4\n" * 30, "from line 10, where a quote opens, to line 40 does not"),
+            "a quote opens in line 10 and is not closed.*Close",
+        ("a,b\n" + '1,"2\r\n3"\r\n' * 3 + '1,"2\n' + "3,4\n" * 30, "a quote opens in line 8 and is not closed"),
     ],
 )
 def test_broken_files_are_named(tmp_path: Path, content: str | bytes, message: str) -> None:
@@ -163,6 +166,12 @@ def test_few_rows_and_more_features_than_rows_are_noticed() -> None:
 @pytest.fixture
 def fitted(tmp_path: Path) -> Table:
     return read(written(tmp_path, GOOD), target="label")
+
+
+def test_a_last_cell_may_hold_line_breaks(tmp_path: Path) -> None:
+    table = read(written(tmp_path, "a,b\n" + '1,"x\ny"\n2,"z\n"\n' * 10), target="b")
+    assert table.rows == 20
+    assert set(table.target) == {"x\ny", "z"}
 
 
 def test_new_columns_may_be_reordered_or_too_many(fitted: Table) -> None:

@@ -25,6 +25,7 @@ SPACES = " "  # stands for runs of blanks
 _NAMES = {"\t": "tab", ";": "semicolon", "|": "pipe", ",": "comma", SPACES: "spaces"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _RAGGED = re.compile(r"Expected \d+ columns, got \d+: (.*)", re.DOTALL)  # pyarrow's words for such a row
+_CLOSE = "Close the quote in that line, or remove it."
 _SIGNAL = 24  # so many columns of numbers without a name may be a signal
 
 
@@ -268,7 +269,7 @@ def _split(path: Path, content: bytes | None, delimiter: str, cells: int) -> pa.
     with for_arrow(path) if content is None else copied(io.BytesIO(content)) as source:
         try:
             # No invalid_row_handler: pyarrow's threads would hold a Python function; see `for_arrow`.
-            return arrow_csv.read_csv(
+            table = arrow_csv.read_csv(
                 source,
                 read_options=arrow_csv.ReadOptions(column_names=names, block_size=BLOCK),
                 parse_options=arrow_csv.ParseOptions(
@@ -284,23 +285,49 @@ def _split(path: Path, content: bytes | None, delimiter: str, cells: int) -> pa.
                 raise _ragged_error(path, content, delimiter, cells, ragged[1]) from error
             fix = "Is a quote left open?"
             raise InputError(f"{path.name} cannot be read as text: {error}.", fix=fix) from error
+    last = table.columns[-1][-1].as_py() if table.num_rows else None
+    if last is not None and re.search(r"[\r\n]", last):
+        _refuse_open_quote(path, content, delimiter)
+    return table
 
 
 def _ragged_error(path: Path, content: bytes | None, delimiter: str, cells: int, row: str) -> InputError:
-    """Names the first line whose number of cells is not that of the first row."""
-    text = (content if content is not None else _bytes(path)).decode("utf-8-sig")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    where = "One row"
-    try:
-        for record in reader:
-            if record and len(record) != cells:
-                where = f"Line {reader.line_num} has {len(record)} cells; it"
-                break
-    except csv.Error:
-        pass
+    """Names the first line whose number of cells is not that of the first row, or where its quote opens."""
+    where, fix = "One row", "Correct that line, quote cells that hold the delimiter, or name the delimiter."
+    for begin, end, found in _lines_of_records(path, content, delimiter):
+        if found != cells:
+            where = f"Line {begin} has {found} cells; it"
+            if end > begin:
+                where, fix = f"The row from line {begin}, where a quote opens, to line {end}", _CLOSE
+            break
     shown = row if len(row) <= 60 else row[:60] + "…"
     return InputError(
         f"{path.name}: the first row has {cells} cells (delimiter: {delimiter_name(delimiter)}). "
         f"{where} does not fit: {shown!r}.",
-        fix="Correct that line, quote cells that hold the delimiter, or name the delimiter.",
+        fix=fix,
     )
+
+
+def _refuse_open_quote(path: Path, content: bytes | None, delimiter: str) -> None:
+    """InputError where the last cell, which holds line breaks, has no closing quote: pyarrow lets it swallow the
+    rest of the file."""
+    text = (content if content is not None else _bytes(path)).rstrip(b"\r\n")
+    if text.endswith(b'"'):
+        return
+    begin = max(first for first, _, _ in _lines_of_records(path, content, delimiter))
+    raise InputError(f"{path.name}: a quote opens in line {begin} and is not closed.", fix=_CLOSE)
+
+
+def _lines_of_records(path: Path, content: bytes | None, delimiter: str) -> Iterator[tuple[int, int, int]]:
+    """The first and the last line of each record that is not empty, and its number of cells; of one that is longer
+    than Python's csv reads, its first line, the last one read, and 0."""
+    text = (content if content is not None else _bytes(path)).decode("utf-8-sig")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    end = 0
+    try:
+        for record in reader:
+            if record:
+                yield end + 1, reader.line_num, len(record)
+            end = reader.line_num
+    except csv.Error:
+        yield end + 1, reader.line_num, 0
