@@ -196,6 +196,25 @@ def test_an_archive_of_x_and_y_names_its_features(tmp_path: Path) -> None:
     assert read(tmp_path / "matrix.npy", target=0).schema.numbers == ("1",)
 
 
+def test_the_arrays_of_an_archive_keep_their_names_and_their_parts(tmp_path: Path) -> None:
+    draw = np.random.default_rng(2)
+    x, y = draw.normal(size=(30, 3)), np.arange(30) % 3
+    np.savez(tmp_path / "pair.npz", X=x, y=y)
+    named = read(tmp_path / "pair.npz", target="y")
+    assert named.fingerprint == read(tmp_path / "pair.npz").fingerprint
+    parts = {"x_train": x[:20], "y_train": y[:20], "x_test": x[20:], "y_test": y[20:]}
+    np.savez(tmp_path / "parts.npz", **parts)
+    table = read(tmp_path / "parts.npz")
+    assert table.fingerprint == named.fingerprint
+    assert table.test is not None
+    np.testing.assert_array_equal(table.test, np.arange(20, 30))
+    assert "given-split" in {f.kind for f in table.findings}
+    np.savez(tmp_path / "unlabelled.npz", **{k: v for k, v in parts.items() if k != "y_test"})
+    table = read(tmp_path / "unlabelled.npz")
+    assert (table.rows, table.test) == (20, None)
+    assert "part-left-out" in {f.kind for f in table.findings}
+
+
 def test_several_targets_make_several_outputs() -> None:
     draw = np.random.default_rng(3)
     table = read((draw.normal(size=(40, 2)), draw.normal(size=(40, 3))))

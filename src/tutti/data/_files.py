@@ -3,15 +3,19 @@
 import json
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Int
 
 from tutti.core import Finding, InputError
 from tutti.data._bytes import for_arrow, names_in_zip, open_plain
+from tutti.data._images_npz import ORDER, taken_apart
+from tutti.data._sources_library import set_apart
 from tutti.data._text import Header, read_text
 
 _FEATURES, _TARGETS = ("X", "x", "data", "features"), ("y", "Y", "target", "targets", "labels")
@@ -27,6 +31,8 @@ class Content:
     nameless: bool = False
     delimiter: str | None = None
     findings: list[Finding] = field(default_factory=list)
+    test: Int[np.ndarray, " test"] | None = None  # rows that the file itself sets apart
+    validation: Int[np.ndarray, " validation"] | None = None
 
 
 def read_file(path: Path, *, header: Header, delimiter: str | None) -> Content:
@@ -115,18 +121,20 @@ def _refuse_other_archives(path: Path) -> None:
 
 
 def _npz(path: Path) -> Content:
+    """X (rows, columns) and y, by these or other usual names; the same in parts (x_train, y_train, x_test …); or
+    one array (rows) for each column."""
     arrays = _load(path)
-    x = next((arrays[name] for name in _FEATURES if name in arrays), None)
-    y = next((arrays[name] for name in _TARGETS if name in arrays), None)
-    if x is not None and x.ndim == 2:
-        names = arrays.get("feature_names")
-        content = _matrix(x, path, None if names is None or len(names) != x.shape[1] else [str(n) for n in names])
-        if y is not None and y.ndim in (1, 2):
-            parts = [y] if y.ndim == 1 else [y[:, i] for i in range(y.shape[1])]
-            labels = ["target"] if len(parts) == 1 else [f"target {i}" for i in range(len(parts))]
-            content = Content(
-                content.names + labels, content.columns + [_column(p) for p in parts], tuple(labels), content.nameless
-            )
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in arrays.items():
+        part, base = taken_apart(name)
+        parts.setdefault(part, {})[base] = array
+    given = arrays.get("feature_names")
+    if "train" in parts:
+        read = {part: _features_and_targets(parts[part], path, given) for part in ORDER if part in parts}
+        if read.get("train") is not None:
+            return _one_below_the_other({part: content for part, content in read.items() if content}, path)
+    content = _features_and_targets(arrays, path, given)
+    if content is not None:
         return content
     if not arrays or any(array.ndim != 1 for array in arrays.values()):
         shown = ", ".join(f"{name} {array.shape}" for name, array in list(arrays.items())[:8])
@@ -135,6 +143,43 @@ def _npz(path: Path) -> Content:
             fix="Expected X (rows, columns) and y (rows), or one array (rows) for each column.",
         )
     return Content(list(arrays), [_column(array) for array in arrays.values()])
+
+
+def _features_and_targets(arrays: Mapping[str, np.ndarray], path: Path, given: np.ndarray | None) -> Content | None:
+    """The columns of X, and of y under the name of its array ("y 0", … for several columns); None without an X."""
+    x = next((arrays[name] for name in _FEATURES if name in arrays), None)
+    if x is None or x.ndim != 2:
+        return None
+    content = _matrix(x, path, None if given is None or len(given) != x.shape[1] else [str(n) for n in given])
+    name = next((name for name in _TARGETS if name in arrays), None)
+    if name is None or arrays[name].ndim not in (1, 2):
+        return content
+    y = arrays[name]
+    columns = [y] if y.ndim == 1 else [y[:, i] for i in range(y.shape[1])]
+    labels = [name] if len(columns) == 1 else [f"{name} {i}" for i in range(len(columns))]
+    content.names += labels
+    content.columns += [_column(column) for column in columns]
+    content.targets = tuple(labels)
+    return content
+
+
+def _one_below_the_other(parts: Mapping[str, Content], path: Path) -> Content:
+    """The parts as one table, the test and the validation rows set apart. A part without the columns of those that
+    train is left out, with a finding."""
+    whole = parts["train"]
+    fits = {part: content for part, content in parts.items() if content.names == whole.names}
+    try:
+        tables = [pa.table(dict(zip(c.names, c.columns, strict=True))) for c in fits.values()]
+        whole.columns = list(pa.concat_tables(tables, promote_options="permissive").columns)
+    except (pa.ArrowException, ValueError) as error:
+        raise InputError(f"The parts of {path.name} differ: {error}.", fix="Give all the same columns.") from error
+    sizes = [table.num_rows for table in tables]
+    whole.test, whole.validation, whole.findings = set_apart(list(fits), sizes, path.name)
+    left = [part for part in parts if part not in fits]
+    if left:
+        message = f"The arrays of {' and '.join(left)} have other columns than those of train, and are left out."
+        whole.findings.append(Finding(kind="part-left-out", where=path.name, message=message))
+    return whole
 
 
 def _matrix(array: np.ndarray, path: Path, names: list[str] | None = None) -> Content:
@@ -162,11 +207,20 @@ def _json(path: Path) -> Content:
     try:
         with for_arrow(path) as file:
             table = arrow_json.read_json(file, read_options=arrow_json.ReadOptions(block_size=1 << 24))
+        if table.num_rows == 1 and all(map(pa.types.is_nested, table.schema.types)):
+            raise _by_columns(path)
         if not any(pa.types.is_timestamp(kind) for kind in table.schema.types):
             return Content(table.column_names, table.columns)
     except pa.ArrowException:
         pass
     return _slow_json(path)
+
+
+def _by_columns(path: Path) -> InputError:
+    return InputError(
+        f"{path.name} is one object that holds columns; expected one object per row.",
+        fix='Write it with frame.to_json(path, orient="records", lines=True).',
+    )
 
 
 def _slow_json(path: Path) -> Content:
@@ -205,4 +259,6 @@ def _json_rows(text: str, path: Path) -> list[dict[str, Any]]:
     if wrong or not rows:
         what = f"row {wrong} is a {type(rows[wrong - 1]).__name__}" if wrong else "there are no rows"
         raise InputError(f"{path.name}: {what}; expected objects.", fix='One {"column": value, …} per line.')
+    if len(rows) == 1 and rows[0] and all(isinstance(value, dict | list) for value in rows[0].values()):
+        raise _by_columns(path)
     return rows

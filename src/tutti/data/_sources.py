@@ -51,6 +51,7 @@ def load(source: Any, *, header: Header = True, delimiter: str | None = None) ->
         frame = _from_pairs(content.names, content.columns, Path(source).name)
         frame.targets, frame.nameless = content.targets, content.nameless
         frame.delimiter, frame.findings = content.delimiter, content.findings
+        frame.test, frame.validation = content.test, content.validation
         return frame
     if in_parts(source):
         return _joined(source, header)
