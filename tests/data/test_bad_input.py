@@ -11,6 +11,7 @@ import pytest
 
 from tutti.core import InputError, Schema
 from tutti.data import Reading, Table, encode, read
+from tutti.data._splits import declare_splits
 
 GOOD = "size,colour,label\n" + "".join(f"{i}.5,{'red' if i % 2 else 'blue'},{i % 3}\n" for i in range(30))
 
@@ -44,7 +45,10 @@ def written(folder: Path, content: str | bytes, name: str = "data.csv") -> Path:
         ('{"a": [1, 2],\n "b": [1, 0]}', "no JSON: line 1|expected one object per row"),
         ('[{"a": {"0": 1}, "b": [2]}]', "expected one object per row"),
         ("a,b\n" + "1,2\n" * 8 + '"1,2\n' + "3,4\n" * 30, "from line 10, where a quote opens, to line 40 does not"),
+        (
+            "a,b\n" + "1,2\n" * 8 + '1,"2\n' + "3,4\n" * 30,
             "a quote opens in line 10 and is not closed.*Close",
+        ),
         ("a,b\n" + '1,"2\r\n3"\r\n' * 3 + '1,"2\n' + "3,4\n" * 30, "a quote opens in line 8 and is not closed"),
     ],
 )
@@ -68,7 +72,10 @@ def test_broken_files_are_named(tmp_path: Path, content: str | bytes, message: s
         ),
         ({"target": "label", "reading": Reading(delimiter=";")}, "one column only"),
         ({"target": "label", "reading": Reading(delimiter="ab")}, "not one character"),
-        ({"target": "label", "drop": ["size", "colour"]}, "No column is left to learn from.*'size': dropped"),
+        (
+            {"target": "label", "drop": ["size", "colour"]},
+            "No column is left to learn from.*'size': dropped.*fewer",
+        ),
     ],
 )
 def test_wrong_options_are_named(tmp_path: Path, options: dict[str, Any], message: str) -> None:
@@ -175,6 +182,19 @@ def test_a_last_cell_may_hold_line_breaks(tmp_path: Path) -> None:
     table = read(written(tmp_path, "a,b\n" + '1,"x\ny"\n2,"z\n"\n' * 10), target="b")
     assert table.rows == 20
     assert set(table.target) == {"x\ny", "z"}
+
+
+def test_a_column_of_infinities_is_set_aside_as_such() -> None:
+    table = read({"a": np.full(30, np.inf), "x": np.arange(30) % 7 + 0.5, "y": np.arange(30) % 2}, target="y")
+    assert [f.where for f in table.findings if f.kind == "infinite-values"] == ["a"]
+    assert "a" in next(f.where for f in table.findings if f.kind == "constant")
+
+
+def test_few_rows_are_noticed_once() -> None:
+    table = read({"x": np.arange(15) * 0.5, "y": np.arange(15) % 2}, target="y")
+    _, findings = declare_splits(15, target=np.arange(15) % 2, folds=2)
+    said = [f.message for f in (*table.findings, *findings) if "uncertain" in f.message]
+    assert len(said) == 1
 
 
 def test_new_columns_may_be_reordered_or_too_many(fitted: Table) -> None:

@@ -141,8 +141,6 @@ def announce(asked: Declaration, series: object, groupless: int) -> None:
     """Says what is known before any row is dealt out."""
     if groupless:
         asked.find("missing-group", "groups", f"{groupless} rows have no group: each counts as its own.", "notice")
-    if asked.rows < SMALL:
-        asked.find("small-data", "rows", f"{asked.rows} rows are few: every score will be uncertain.", "notice")
     if asked.line is not None and asked.kind not in ("time", "group-time", "given"):
         asked.findings.append(shuffled_time("the time column", "Leave out the kind of split to keep their order"))
     if series is not None and asked.line is None:

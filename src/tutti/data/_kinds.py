@@ -15,6 +15,7 @@ from tutti.tasks import FAMILIES
 FEW_ROWS = 20  # below this nothing is taken for an identifier
 MOST_OWN = 0.5  # more distinct texts than this share of the rows: text or identifier, not a category
 LONG = 100  # mean length of what is free text however often it repeats
+INFINITE = "infinite-values"  # the kind of finding
 ASIDE = (Kind.TEXT, Kind.IDENTIFIER, Kind.CONSTANT)
 
 
@@ -156,7 +157,7 @@ def without_infinities(name: str, values: Values) -> list[Finding]:
     row = int(np.flatnonzero(beyond)[0]) + 1
     values.values = np.where(beyond, np.nan, values.values)
     message = f"{count} infinite (or larger than 3.4e38) values, first in row {row}, count as missing."
-    return [Finding(kind="infinite-values", where=name, message=message)]
+    return [Finding(kind=INFINITE, where=name, message=message)]
 
 
 def _described(column: Column, values: Values) -> tuple[Column, list[Finding]]:

@@ -14,7 +14,7 @@ from tutti.data._convert import as_numbers
 from tutti.data._declared import Declared, Name, declare, several
 from tutti.data._features import category_codes, numeric_features
 from tutti.data._images_table import unread_images
-from tutti.data._kinds import FEW_ROWS, Settled, absent_rows, missing, settle
+from tutti.data._kinds import FEW_ROWS, INFINITE, Settled, absent_rows, missing, settle
 from tutti.data._read_sample import beside, dense_table, unused_aside
 from tutti.data._readers import asked_kind, reader_for
 from tutti.data._reading import Reading, Wishes
@@ -30,6 +30,7 @@ _ASIDE = {
     Kind.IDENTIFIER: ("identifier", "set aside: tells rows apart, not what they are (--keep uses it all the same)"),
     Kind.CONSTANT: ("constant", "set aside: no value, or the same one everywhere"),
 }
+DROPPED = "dropped on request"
 
 
 def read(
@@ -218,7 +219,11 @@ class _Reader:
             return InputError("There is no column beside the target.", fix="Give at least one feature.")
         shown = "; ".join(f"{column.name!r}: {column.note}" for column in aside[:8])
         texts = [column.name for column in aside if column.kind == Kind.TEXT and "lists" not in column.note]
-        fix = f"keep=[{aside[0].name!r}] (--keep) uses a column all the same; kinds= says what it means."
+        usable = [column.name for column in aside if column.note != DROPPED]
+        fix = (
+            f"keep=[{usable[0]!r}] (--keep) uses a column all the same; kinds= says what it means." if usable else ""
+        )
+        fix = fix or "Drop fewer columns."
         if any("lists" in column.note for column in aside):
             fix = 'Give lists of numbers as arrays: (np.stack(column), y), or with data="signals" or data="sets".'
         elif texts:
@@ -253,12 +258,14 @@ class _Reader:
             use = isinstance(values, Times) and self.found is None
             described = replace(described, features=calendar(described.features) if use else ())
         if role == Role.ASIDE:
-            note = "not used beside the samples" if self.found else "dropped on request"
+            note = "not used beside the samples" if self.found else DROPPED
             described = replace(described, role=role, note=note, features=(), levels=())
         elif described.role != Role.ASIDE:
             described = replace(described, role=role)
         self.columns.append(described)
         if described.role == Role.ASIDE:
+            if described.note != DROPPED:
+                self.findings += [f for f in settled.findings if f.kind == INFINITE]
             return
         self.findings += settled.findings
         self.numbers += numeric_features(described, values)
@@ -286,11 +293,7 @@ class _Reader:
 
     def _notice_set_aside(self) -> None:
         for kind, (label, message) in _ASIDE.items():
-            names = [
-                c.name
-                for c in self.columns
-                if c.role == Role.ASIDE and c.kind == kind and c.note != "dropped on request"
-            ]
+            names = [c.name for c in self.columns if c.role == Role.ASIDE and c.kind == kind and c.note != DROPPED]
             if names:
                 where = ", ".join(names[:10]) + (f", … ({len(names)} columns)" if len(names) > 10 else "")
                 self.findings.append(
