@@ -10,6 +10,7 @@ from sklearn import metrics as reference
 
 from tutti.core import InputError
 from tutti.metrics import METRICS, metric_of, metrics_for, score
+from tutti.metrics._metric import ALIASES
 
 RNG = np.random.default_rng(7)
 N = 203
@@ -158,3 +159,19 @@ def test_mistakes_are_named() -> None:
 def test_the_room_loads_no_scikit_learn() -> None:
     code = "import sys, tutti.metrics; sys.exit(any(m.split('.')[0] in ('sklearn', 'scipy') for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ALIASES)
+def test_what_scikit_learn_calls_a_metric_is_its_value(name: str) -> None:
+    scorer = name in reference.get_scorer_names()
+    theirs = reference.get_scorer(name)._score_func if scorer else getattr(reference, name)
+    values = metric_of(name).name in VALUES
+    target, chance = RNG.integers(0, 2, N), RNG.random(N)
+    if values:
+        found, expected = score(name, target[:, None] + 0.0, chance[:, None]), theirs(target, chance)
+    else:
+        found = score(name, target, np.stack([1 - chance, chance], axis=1))
+        told = {"average": "macro"} if name == "f1_macro" else {}
+        expected = theirs(target, chance > 0.5 if told else chance, **told)
+    assert found.value == pytest.approx(expected, rel=1e-9)
+    assert found.metric == ALIASES[name]

@@ -19,7 +19,7 @@ from tutti.data import (
     warn_shuffled_time,
 )
 from tutti.learn._options import Options
-from tutti.metrics import METRICS, metrics_for
+from tutti.metrics import metric_of, metrics_for
 from tutti.tasks import Binary, Multiclass, Task, class_weights, infer
 
 TEST_SIZE = 0.2
@@ -121,11 +121,11 @@ def declare_table(table: Table, options: Options, observer: Observer, *, splits:
 
 
 def _metric(wanted: str | None, task: Task) -> str:
-    name = wanted or task.default_metric
+    name = metric_of(wanted or task.default_metric).name
     suitable = metrics_for(task.kind)
     if name not in suitable:
         raise InputError(f"{name} does not suit a {task.kind} task.", fix=f"There is: {', '.join(suitable)}.")
-    return METRICS[name].name
+    return name
 
 
 def _splits(

@@ -11,7 +11,7 @@ import numpy as np
 
 from tutti.core import Config, InputError, InputTypeError, Setting, configure, nearest, unknown
 from tutti.data import READING_NAMES, Reading
-from tutti.metrics import METRICS
+from tutti.metrics import metric_of
 from tutti.models import MODELS, Model
 from tutti.optim import SCHEDULES, Rule, find_rules
 from tutti.training import Across, ExecutorName, WantedPrecision
@@ -99,8 +99,8 @@ class Options:
 
     def __post_init__(self) -> None:
         self._check_types()
-        if self.metric is not None and self.metric not in METRICS:
-            raise unknown("metric", self.metric, METRICS)
+        if self.metric is not None:
+            metric_of(self.metric)  # an unknown one raises
         if self.class_weight not in (None, "balanced"):
             raise unknown("class weight", str(self.class_weight), ["balanced"])
         if self.executor not in (None, *get_args(ExecutorName)):

@@ -320,10 +320,31 @@ balanced_accuracy average over the classes that the rows hold. Of a segmentation
 each over its labelled pixels; the others count the pixels of all images together (see `_pixels`)."""
 
 
+ALIASES = {
+    "roc_auc": "auc",
+    "roc_auc_score": "auc",
+    "roc_auc_ovr": "auc",
+    "f1_macro": "f1",
+    "neg_log_loss": "log_loss",
+    "neg_brier_score": "brier",
+    "brier_score_loss": "brier",
+    "neg_root_mean_squared_error": "rmse",
+    "root_mean_squared_error": "rmse",
+    "neg_mean_squared_error": "mse",
+    "mean_squared_error": "mse",
+    "neg_mean_absolute_error": "mae",
+    "mean_absolute_error": "mae",
+    "r2_score": "r2",
+}
+"""What scikit-learn calls them, as a scorer or as a function, where there is one counterpart with the same values.
+(A score is never negated here: `higher_is_better` says which way is up.)"""
+
+
 def metric_of(name: str | Metric) -> Metric:
-    """The metric of this name; an unknown name raises with the nearest one."""
+    """The metric of this name, ours or scikit-learn's; an unknown name raises with the nearest one."""
     if isinstance(name, Metric):
         return name
+    name = ALIASES.get(name, name)
     if name not in METRICS:
         raise unknown("metric", name, METRICS)
     return METRICS[name]
