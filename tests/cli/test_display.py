@@ -102,7 +102,7 @@ def test_the_cursor_comes_back_after_a_failure(board):
         ("binary", "graphs", "MUTAG.txt", "tutti predict runs/titanic NEW.txt -o predictions.csv"),
         ("binary", "graphs", "raw_MUTAG", "tutti predict runs/titanic NEW_FOLDER -o predictions.csv"),
         ("multiclass", "nodes", "cora.npz", "tutti predict runs/titanic NEW.npz -o predictions.csv"),
-        ("multiclass", "nodes", "nodes.csv", "tutti predict runs/titanic NEW_NODES.csv --edges NEW_EDGES.csv -o pred"),
+        ("multiclass", "nodes", "nodes.csv", "tutti predict runs/titanic NEW_NODES.csv --edges NEW_EDGES.csv -o"),
         ("segmentation", "images", "image", "tutti predict runs/titanic NEW_FOLDER -o masks.tif"),
         ("language", "language", "book.txt", "tutti sample runs/titanic"),
         ("binary", "images", "photos of v1.2, mine", "tutti predict runs/titanic NEW_FOLDER -o predictions.csv"),
