@@ -50,7 +50,8 @@ def _check_result(model: Model, wine: pd.DataFrame) -> None:
     assert result.keys() == KEYS
     assert result["run"] == str(model.run) == str(Path("runs", "wine"))
     assert result["task"] == model.task.kind
-    assert result["data"] == {"kind": "table", "rows": len(wine), "columns": len(wine.columns)}
+    known = {"kind": "table", "rows": len(wine), "columns": len(wine.columns), "source": "wine.csv"}
+    assert result["data"] == known
     assert result["members"] == {"trained": 3, "dropped": 0, "diverged": 0}
     assert result["best"]["learning_rate"] == 0.01
     cv, test = result["best"]["cv"], result["test"]

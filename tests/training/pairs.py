@@ -67,7 +67,7 @@ class OnGraph(nn.Module):
         self.third, self.between = tnn.MessagePassing(WIDTH, steps=2), between
         self.last = tnn.Linear(WIDTH, 2)
 
-    def forward(self, x: Tensor, edges: tnn.Edges) -> Tensor:
+    def forward(self, x: Tensor, edges: tnn.Edges, along: None, weight: None) -> Tensor:
         h = self.second(self.between(self.first(x, edges)), edges)
         return self.last(self.third(h, edges))
 
