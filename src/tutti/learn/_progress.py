@@ -11,7 +11,7 @@ BASELINES_AT_MOST = 8.0  # seconds, where no budget is given
 ENDING = 0.08  # share of the whole kept for scores, report and writing
 ENDING_AT_LEAST, ENDING_AT_MOST = 1.5, 16.0
 LEAVING = 0.3  # seconds in which the process ends, after the last file is written
-SLOWEST = 2.5  # a machine is not taken for busier than this
+SLOWEST = 1.5  # a machine is not taken for busier than this
 
 
 @dataclass(frozen=True, kw_only=True)
