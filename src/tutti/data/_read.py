@@ -50,8 +50,9 @@ def read(
 ) -> Table:
     """Reads a source of any kind of data, decides what each column means, and says why.
 
-    source: a path (CSV, TSV, JSON or JSON lines, also gzipped; Parquet, Arrow, NPZ, NPY), a pandas, polars or
-        Arrow frame, a NumPy array or torch tensor, a pair (X, y), a dict of columns, or a bundled name ("iris").
+    source: a path (CSV, TSV, JSON or JSON lines, also packed: gzip, bzip2, xz, a ZIP of one file; Parquet, Arrow,
+        NPZ, NPY), a pandas, polars or Arrow frame, a NumPy array or torch tensor, a pair (X, y), a dict of columns,
+        or a bundled name ("iris").
     target: the column(s) to predict, by name or number (negative from the end). Several: several outputs.
         Not needed for pairs and bundled sets.
     reading: what the user said about how to read: the kind of data, the column of texts, the edges …; with

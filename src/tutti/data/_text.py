@@ -59,7 +59,7 @@ def parse_delimiter(given: str) -> str:
 
 
 def read_text(path: Path, *, header: Header, delimiter: str | None = None) -> TextFile:
-    """Reads CSV, TSV and their relatives, also gzipped.
+    """Reads CSV, TSV and their relatives, also packed (`open_plain`).
 
     UTF-8 (with or without a byte-order mark) or UTF-16; else Windows-1252 or Latin-1 with a notice. The
     delimiter is sniffed from the first records unless given: tab, semicolon, pipe, comma, or runs of spaces.
