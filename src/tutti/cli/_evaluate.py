@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from tutti.cli._predict import GraphEdges, GraphPairs, with_graph
-
 from tutti.cli._start import importing
 
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from tutti.cli._start import importing
+
 GraphEdges = Annotated[
     str | None, typer.Option("--edges", help="The edges, where the data are the nodes of one graph.")
 ]
@@ -15,7 +17,6 @@ GraphPairs = Annotated[
     str | None,
     typer.Option("--pairs", help="The pairs of nodes that are asked about; by default each of the edges."),
 ]
-from tutti.cli._start import importing
 
 
 def predict(
