@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageSequence
 
 import tutti
 from tutti.core import InputError
+from tutti.learn import rerun
 from tutti.learn._written_masks import masks_as_file
 from tutti.metrics import METRICS
 
@@ -67,6 +69,28 @@ def test_masks_are_learnt_judged_and_given_back(tmp_path: Path) -> None:
         np.testing.assert_allclose(arrays["probability"], again.predict_raw(new), atol=1e-3)
     with pytest.raises(InputError, match=r"masks; masks\.csv would hold lines.*masks\.tif"):
         again.write_predictions(new, tmp_path / "masks.csv")
+
+
+def test_where_all_views_do_not_fit_into_the_time_one_is_predicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """16 images to predict at 2 s each in their eight symmetries would take 32 of 12 s."""
+    images, masks = discs(16)
+    told = options(epochs=3, folds=1, budget=12)
+    slow = tutti.fit((images, masks), out=tmp_path / "slow", **told)
+    assert not slow.predictor.quick
+    monkeypatch.setattr("tutti.learn._bench.Bench._time", lambda *_: (1e-4, 1e-3, 2.0))
+    model = tutti.fit((images, masks), out=tmp_path / "run", **told)
+    assert any("predictions from one view of each row" in f["message"] for f in model.result["findings"])
+    network = model.module_
+    plain = torch.from_numpy(images[:, None])
+    assert not any(getattr(part, "predicting", False) for part in network.modules())
+    with torch.no_grad():
+        one = torch.sigmoid(network(plain)).numpy()[:, 0]
+    np.testing.assert_allclose(tutti.load(tmp_path / "run").predict_raw(images)[:, 1], one, atol=1e-5)
+    again, compared = rerun(tmp_path / "run", source=(images, masks), out=tmp_path / "again")
+    assert compared["identical"] is True
+    assert again.predictor.quick
 
 
 def test_masks_in_colours_are_written_in_colours(tmp_path: Path) -> None:

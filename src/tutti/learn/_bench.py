@@ -60,7 +60,8 @@ class Trial:
     threads: int
     fixed: float  # seconds of a step that do not depend on the number of settings
     each: float  # seconds of a step for each setting, its share of the evaluations included
-    answer: float = 0.0  # seconds of one network's prediction for a row
+    answer: float = 0.0  # seconds of one network's prediction for a row, in all the views that it takes
+    views: int = 1  # of a row, whose mean a prediction is
     lowered: Lowered = field(default_factory=lambda: Lowered(precision="float32"))
     graphs: bool = False  # whether its passes are recorded and replayed
 
@@ -138,6 +139,7 @@ class Bench:
             carried=carried,
             need=need,
             lowered=lowered,
+            views=_views(program),
         )
         if not self.timed:
             executor, each = self._counted(folds, problem, carried)
@@ -257,8 +259,7 @@ class Bench:
         settings = self.grid(32).settings()
         plan = self._plan(program, executor, precision)
         single = Population(problem, settings[:1], plan, self.rules, self.schedule, program=program)
-        views = max(int(getattr(type(part), "views", 1)) for part in program.template.modules())
-        answer = views * _answering(single)
+        answer = _views(program) * _answering(single)
         one = self._seconds(single, patience)
         if len(settings) == 1 or one > patience:  # so dear a step has no fixed share to speak of
             return 0.0, one, answer
@@ -334,6 +335,11 @@ def _spaced(settings: Sequence[Setting], count: int) -> list[Setting]:
     """So many of the settings, or all where they are fewer; of every update rule."""
     count = min(count, len(settings))
     return [settings[i * len(settings) // count] for i in range(count)]
+
+
+def _views(program: Program) -> int:
+    """Views of a row whose mean a finished model's prediction is, at most."""
+    return max(int(getattr(type(part), "views", 1)) for part in program.template.modules())
 
 
 def _answering(population: Population) -> float:

@@ -108,6 +108,7 @@ def write_plan(
             "plan": choice.plan.to_json(),
             "folds": choice.trial.folds,
             "raced": choice.raced,
+            "quick": choice.quick,
             "after": choice.after,
             "made": dict(made),
             "settings": [s.to_json() for s in grid],
@@ -122,6 +123,7 @@ def read_plan(run: Run, *, decisions: bool) -> Told:
     return Told(
         folds=plain["folds"],
         raced=plain["raced"],
+        quick=plain.get("quick", False),
         after=plain.get("after", 0.0),
         plan=Plan.from_json(plain["plan"]),
         grid=[Setting.from_json(s) for s in plain["settings"]],

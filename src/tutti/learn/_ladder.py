@@ -15,6 +15,7 @@ FEWEST_STEPS = 20
 WORTH_A_RACE = 640  # steps, below which a race of settings at a thirty-second would be decided by its first batches
 SMALL_BATCH = 256  # rows a step, where the time is too short for many of the recipe's
 FEW_EVALUATIONS = 4  # where a single setting is trained, and judging is a large part of the time
+QUICK = 0.4  # share of the time left above which predictions in all views of a row are not worth it
 WORTH_SHARDING = 1e-2  # seconds of a step: what is sent in one takes about 2 ms between processes of one machine
 
 
@@ -57,6 +58,7 @@ class Choice:
     after: float
     shortened: bool
     raced: bool = False
+    quick: bool = False  # whether predictions take one view of a row
     notices: tuple[Finding, ...] = ()
 
 
@@ -90,6 +92,8 @@ class Ladder:
             parts.append(f"one hold-out for {self.folds} folds")
         if choice.shortened:
             parts.append("fewer passes than the recipe's")
+        if choice.quick:
+            parts.append("predictions from one view of each row")
         if not parts:
             return None
         message = f"To end in time: {', '.join(parts)}. More time (--budget 20m) or a quieter machine trains more."
@@ -130,9 +134,14 @@ class Ladder:
                 return shorter
         assert choice is not None
         left = max(left, 0.1 * allowance)
+        quick = self._costly_views(choice, left)
+        if quick:
+            choice = self._priced(self.bench, choice.trial, steps[-1], quick=True)
+            if choice.seconds <= left:
+                return choice
         horizon = self._steps_within(choice, left)
         if sure:
-            return self._priced(self.bench, choice.trial, steps[-1], max(FEWEST_STEPS, horizon))
+            return self._priced(self.bench, choice.trial, steps[-1], max(FEWEST_STEPS, horizon), quick=quick)
         if horizon >= WORTH_A_RACE:
             return self._priced(self.bench, choice.trial, LADDER[-1], horizon)
         return self._hurried(trials[1], left)
@@ -147,11 +156,15 @@ class Ladder:
 
     def _shortened(self, choice: Choice, step: Step, left: float) -> Choice | None:
         """One setting on all folds with as many steps as fit, where the recipe has these rather than a hold-out."""
-        if step.folds is not None or step.settings > 1:
+        if step.folds is not None or step.settings > 1 or self._costly_views(choice, left):
             return None
         horizon = self._steps_within(choice, left)
         enough = horizon >= self.bench.recipe.least * choice.plan.horizon
         return self._priced(self.bench, choice.trial, step, horizon) if enough else None
+
+    def _costly_views(self, choice: Choice, left: float) -> bool:
+        """Whether predictions in all views of a row take more of the time than they are worth."""
+        return choice.trial.views > 1 and choice.after > QUICK * left
 
     def _most(self, choice: Choice) -> int:
         """The most steps that its networks train for where there is time."""
@@ -190,7 +203,9 @@ class Ladder:
         one = self._priced(self.bench, trials[1], SURE[-1])
         return self.bench.recipe.least * one.seconds * self.folds > HOPELESS * allowance
 
-    def _priced(self, bench: Bench, trial: Trial, step: Step, horizon: int | None = None) -> Choice:
+    def _priced(
+        self, bench: Bench, trial: Trial, step: Step, horizon: int | None = None, *, quick: bool = False
+    ) -> Choice:
         grid = bench.grid(step.settings)
         settings = len(grid.settings())
         horizon, shortened = horizon or bench.horizon(trial.folds), horizon is not None
@@ -211,7 +226,7 @@ class Ladder:
         assert trial.need is not None
         free = available(trial.program.initial.device)
         plan, little = fit_memory(plan, trial.need, settings * trial.folds, trial.program, free)
-        after = self._after(trial, plan)
+        after = self._after(trial, plan, quick)
         return Choice(
             trial=trial,
             grid=grid,
@@ -220,19 +235,21 @@ class Ladder:
             after=after,
             shortened=shortened,
             raced=step.race,
+            quick=quick,
             notices=tuple(n for n in (trial.carried.notice, trial.lowered.notice, little) if n is not None),
         )
 
-    def _after(self, trial: Trial, plan: Plan) -> float:
+    def _after(self, trial: Trial, plan: Plan, quick: bool) -> float:
         """Expected seconds of what follows the search: every fold's network predicts the rows that it validates on
         and those of the test; before that, one network is trained on all rows (whose steps grow with them)."""
         streams = trial.problem.streams
         validated = sum(len(s.validation) for s in streams)
+        answer = trial.answer / (trial.views if quick else 1)
         if not self.refit:
-            return trial.answer * (validated + trial.folds * self.tested)
+            return answer * (validated + trial.folds * self.tested)
         scale = self.rows / max(len(s.train) for s in streams)
         refit = scale * plan.horizon * (trial.fixed + trial.each) / trial.folds
-        return refit + trial.answer * (validated + self.tested)
+        return refit + answer * (validated + self.tested)
 
     def _across(self, trial: Trial, settings: int) -> Across:
         """How processes share a population: every batch, where settings are too few to keep all of them busy and a

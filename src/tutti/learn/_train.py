@@ -34,6 +34,7 @@ class Told:
     plan: Plan
     raced: bool
     grid: Sequence[Setting]
+    quick: bool = False  # whether predictions take one view of a row
     after: float = 0.0  # expected seconds of what follows the search
     decisions: Sequence[Decision] | None = None  # of a finished run; None: go on deciding
     tensors: Mapping[str, Tensor] | None = None  # a checkpoint
@@ -186,7 +187,14 @@ class Training:
         )
         grid = Grid.around(told.grid)
         return Choice(
-            trial=trial, grid=grid, plan=told.plan, seconds=0.0, after=told.after, shortened=False, raced=told.raced
+            trial=trial,
+            grid=grid,
+            plan=told.plan,
+            seconds=0.0,
+            after=told.after,
+            shortened=False,
+            raced=told.raced,
+            quick=told.quick,
         )
 
     def lines(self, choice: Choice) -> tuple[str, ...]:
@@ -246,7 +254,7 @@ class Training:
         best = search.best
         assert best is not None
         refitted = self._refits and not search.interrupted
-        ensemble = self.ensemble(search)
+        ensemble = self.ensemble(search, quick=choice.quick)
         rows, out_of_fold = self._out_of_fold(ensemble, choice)
         return Outcome(
             predictor=self._refitted(best, choice) if refitted else ensemble,
@@ -261,12 +269,12 @@ class Training:
             out_of_fold=out_of_fold,
         )
 
-    def ensemble(self, search: Search) -> Predictor:
-        """The fold members of the best candidate."""
+    def ensemble(self, search: Search, *, quick: bool = False) -> Predictor:
+        """The fold members of the best candidate. quick: see Predictor."""
         best = search.best
         assert best is not None
         networks = [search.program.network(w, best.setting, f).cpu() for f, w in enumerate(best.rows)]
-        return self._predictor(networks, search.judge.affines, best)
+        return self._predictor(networks, search.judge.affines, best, quick)
 
     def _out_of_fold(self, ensemble: Predictor, choice: Choice) -> tuple[np.ndarray, np.ndarray]:
         """Every validated row and its prediction by the member that did not train on it (the mean of several)."""
@@ -291,9 +299,11 @@ class Training:
         with torch_threads(plan.threads):
             population.run(max(1, round(best.point.step * scale)))
         network = population.network(population.member_rows(0)[0], best.setting, 0)
-        return self._predictor([network.cpu()], judge.affines, best)
+        return self._predictor([network.cpu()], judge.affines, best, choice.quick)
 
-    def _predictor(self, networks: list[torch.nn.Module], affines: Sequence[Affine], best: Candidate) -> Predictor:
+    def _predictor(
+        self, networks: list[torch.nn.Module], affines: Sequence[Affine], best: Candidate, quick: bool
+    ) -> Predictor:
         return Predictor(
             task=self.declared.task,
             shape=self.declared.schema.shape,
@@ -301,6 +311,7 @@ class Training:
             networks=networks,
             affines=tuple(affines),
             temperature=best.point.temperature,
+            quick=quick,
         )
 
 

@@ -31,7 +31,8 @@ class Predictor:
 
     shape: of the data.
     model: the Config that built them, as JSON values. affines: one per network for a regression. temperature: at
-    which class probabilities are given, found by the search (see tasks.tempered).
+    which class probabilities are given, found by the search (see tasks.tempered). quick: layers that would take more
+    trouble over an answer than over a judgement (an image in all its symmetries) do not.
     """
 
     task: Task
@@ -40,10 +41,13 @@ class Predictor:
     networks: Sequence[nn.Module]
     affines: tuple[Affine, ...] = ()
     temperature: float = 1.0
+    quick: bool = False
 
     def __post_init__(self) -> None:
+        if self.quick:
+            return
         for network in self.networks:
-            for part in network.modules():  # layers that take more trouble over an answer than over a judgement
+            for part in network.modules():
                 if getattr(part, "predicting", None) is False:
                     part.predicting = True  # type: ignore[assignment]
 
@@ -93,7 +97,7 @@ class Predictor:
         run.write_tensors("model.safetensors", tensors)
         shape = self.shape.to_json()
         description = {"model": dict(self.model), "shape": shape, "networks": len(self.networks)}
-        description["temperature"] = self.temperature
+        description |= {"temperature": self.temperature, "quick": self.quick}
         if self.model["name"] == CUSTOM:
             description["layers"] = _layers(self.networks[0])
         run.write_json("model.json", {**description, "task": self.task.to_json()})
@@ -131,6 +135,7 @@ class Predictor:
             networks=networks,
             affines=tuple(affines),
             temperature=float(description["temperature"]),
+            quick=description.get("quick", False),
         )
 
 
